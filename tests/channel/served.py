@@ -1,0 +1,24 @@
+"""A channel on the disk together with the server that serves it: what fixtures hand to tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from channel.archive import Package
+from channel.server import ChannelServer
+from channel.tiny import write_tiny
+
+
+@dataclass(frozen=True, slots=True)
+class ServedChannel:
+    """`url` has no slash at the end; `server` makes faults and keeps the log; `root` is the folder."""
+
+    url: str
+    server: ChannelServer
+    root: Path
+
+    def add(self, packages: Sequence[Package]) -> None:
+        """Write more packages into the channel and its index; never into the shared big one."""
+        write_tiny(self.root, packages)
