@@ -45,8 +45,15 @@ class Outcome:
 
     data: object
     status: Status = Status.SUCCESS
-    exit_code: ExitCode = ExitCode.DONE
+    exit_code: int = ExitCode.DONE
     messages: tuple[Message, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """An answer that is a text already: a schema, a log, a file in another tool's format."""
+
+    text: str
 
 
 def error_messages(error: CourseError) -> tuple[Message, ...]:

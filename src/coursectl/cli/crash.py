@@ -1,0 +1,28 @@
+"""What is written down when coursectl itself is at fault. No token, key or environment value is in it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from coursectl import __version__, files, paths
+from coursectl.errors import CourseError
+
+
+def write_report(exc: Exception, command: tuple[str, ...]) -> Path | None:
+    """Write the traceback where the person can find it; ``None`` where nothing can be written."""
+    lines = (
+        f"coursectl {__version__}: {' '.join(command)}",
+        f"python {platform.python_version()} on {platform.platform()}, {sys.executable}",
+        "",
+        *traceback.format_exception(exc),
+    )
+    where = paths.logs() / time.strftime("crash-%Y%m%d-%H%M%S.txt")
+    try:
+        files.write_atomic(where, "\n".join(lines), mode=0o600)
+    except CourseError:
+        return None
+    return where

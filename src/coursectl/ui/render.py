@@ -1,0 +1,71 @@
+"""One result, as words or as JSON: both are made from the same data, so they cannot drift apart."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from coursectl.errors import CourseError
+from coursectl.model.installed import Verification
+from coursectl.model.report import ENVELOPE_SCHEMA, Level, Outcome
+from coursectl.ui import views
+from coursectl.ui.console import Console
+
+
+def to_json(command: tuple[str, ...], outcome: Outcome) -> str:
+    """The envelope, schema 1: one line of JSON. Its keys are frozen by a contract test."""
+    import msgspec
+
+    envelope = {
+        "schema": ENVELOPE_SCHEMA,
+        "command": list(command),
+        "status": outcome.status,
+        "data": _with_verdicts(outcome.data),
+        "messages": outcome.messages,
+        "exit_code": int(outcome.exit_code),
+    }
+    return msgspec.json.encode(envelope, enc_hook=_plain).decode()
+
+
+def _with_verdicts(data: object) -> object:
+    if isinstance(data, Verification):
+        import dataclasses
+
+        return dataclasses.asdict(data) | {"ok": data.ok}
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    raise NotImplementedError(f"no JSON form for {type(value).__name__}")
+
+
+def show(outcome: Outcome, console: Console, *, verbose: bool = False) -> None:
+    """The answer to stdout, its messages to stderr.
+
+    `views` has one function for each type of data; a type without one is our bug.
+    """
+    if outcome.data is not None:
+        for line in views.lines(outcome.data, console, verbose=verbose):
+            console.out(line)
+    for message in outcome.messages:
+        if message.level is Level.INFO and console.quiet:
+            continue
+        if message.level is not Level.WARNING:  # warnings were shown when they came up
+            label = "error: " if message.level is Level.ERROR else ""
+            console.err(label + message.text)
+            if message.hint:
+                console.err(f"hint:  {message.hint}")
+
+
+def show_error(error: CourseError, console: Console) -> None:
+    """``error:``, ``cause:`` and ``hint:`` lines on stderr."""
+    import sys
+
+    console.err(console.style("error: ", "bold", "red", stream=sys.stderr) + error.message)
+    if error.cause:
+        for n, line in enumerate(error.cause.splitlines()):
+            console.err(("cause: " if n == 0 else "       ") + line)
+    for hint in error.hints:
+        console.err(console.style("hint:  ", "bold", "green", stream=sys.stderr) + str(hint))
