@@ -13,15 +13,12 @@ ROOT = PACKAGE.parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "__init__"),
     ("model",),
-    (
-        "activation", "config", "config_explain", "config_model", "documents", "files", "paths", "process",
-        "settings", "specs", "web", "within",
-    ),
+    ("activation", "config", "documents", "files", "paths", "process", "settings", "specs", "web", "within"),
     ("engines", "backends", "lockfiles"),
     ("checks", "workflows"),
     ("ui",),
     ("cli", "__main__"),
-)  # fmt: skip
+)
 # Siblings on floor 3 never import each other; what both engines share is engines.base and engines.uv.
 SHARED_ON_FLOOR_3 = {"engines.base", "engines.uv", "lockfiles"}
 # Each is imported inside the module that owns it and nowhere else.
@@ -37,7 +34,7 @@ OWNERS = {
     "requests": {"web"},
     "truststore": {"web"},
 }
-LONGEST_MODULE, LONGEST_FUNCTION = 420, 62
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 50  # a function without its signature and docstring
 
 
 def modules() -> dict[str, Path]:
@@ -76,13 +73,13 @@ def ours(path: Path) -> set[str]:
 def floor(module: str) -> int:
     top = module.split(".")[0]
     for number, tops in enumerate(FLOORS):
-        if top in tops:
+        if any(top == t or top.startswith(f"{t}_") for t in tops):  # specs_conda stands with specs
             return number
     raise AssertionError(f"{module} has no floor: give it one in FLOORS and in docs/architecture.md")
 
 
 def unit(module: str) -> str:
-    """On floor 3 a unit is one engine, one backend or the lockfiles: `engines.conda_solve` is of `engines.conda`."""
+    """On floor 3 a unit is one engine, one backend or the lockfiles (engines.conda_solve: engines.conda)."""
     parts = module.split(".")
     if len(parts) == 1 or parts[0] == "lockfiles":
         return parts[0]
@@ -153,7 +150,9 @@ def test_modules_and_functions_stay_readable() -> None:
             wrong.append(f"{name} has {count} lines")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                documented = ast.get_docstring(node) is not None and len(node.body) > 1
+                start = node.body[1 if documented else 0].lineno
+                length = (node.end_lineno or start) - start + 1
                 if length > LONGEST_FUNCTION:
                     wrong.append(f"{name}.{node.name} has {length} lines")
     assert not wrong, "\n".join(wrong)

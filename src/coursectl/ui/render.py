@@ -6,9 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from coursectl.errors import CourseError
-from coursectl.model.installed import Verification
 from coursectl.model.report import ENVELOPE_SCHEMA, Level, Outcome
-from coursectl.ui import views
 from coursectl.ui.console import Console
 
 
@@ -20,19 +18,11 @@ def to_json(command: tuple[str, ...], outcome: Outcome) -> str:
         "schema": ENVELOPE_SCHEMA,
         "command": list(command),
         "status": outcome.status,
-        "data": _with_verdicts(outcome.data),
+        "data": outcome.data,
         "messages": outcome.messages,
         "exit_code": int(outcome.exit_code),
     }
     return msgspec.json.encode(envelope, enc_hook=_plain).decode()
-
-
-def _with_verdicts(data: object) -> object:
-    if isinstance(data, Verification):
-        import dataclasses
-
-        return dataclasses.asdict(data) | {"ok": data.ok}
-    return data
 
 
 def _plain(value: Any) -> Any:
@@ -47,6 +37,8 @@ def show(outcome: Outcome, console: Console, *, verbose: bool = False) -> None:
     `views` has one function for each type of data; a type without one is our bug.
     """
     if outcome.data is not None:
+        from coursectl.ui import views
+
         for line in views.lines(outcome.data, console, verbose=verbose):
             console.out(line)
     for message in outcome.messages:

@@ -17,7 +17,7 @@ _NO_LIMIT = 7 * 24 * 3600.0  # seconds; how long a student's program runs is the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """A program that ran inside the environment: its exit code and, where it was captured, what it printed."""
+    """A program that ran inside the environment; what it printed only where it was captured."""
 
     command: tuple[str, ...]
     returncode: int
