@@ -1,0 +1,201 @@
+"""The record of a server that runs: one private folder a server, and proof that its process is ours.
+
+A folder ``servers/<key>`` (0700) holds ``state.json`` while the server runs, its ``token`` and login page
+(0600), its log, and Jupyter's runtime files. A process id alone proves nothing, because systems use ids
+again, so the record holds the *identity* of the process too: on Linux the boot and the clock tick at which
+it began (`proc(5)`, field 22), which unlike a wall-clock time survives a changed clock; elsewhere psutil's
+creation time. A record whose process is gone or is another is cleaned, never acted upon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from coursectl import files, paths
+from coursectl.errors import CourseError, Hint, ServerError
+from coursectl.model.launch import Server
+
+STATE_SCHEMA = 1
+STATE = "state.json"
+LAST = "last.json"
+TOKEN = "token"
+OPEN_PAGE = "open.html"
+LOG = "server.log"
+LOCK = "lock"
+
+
+def server_key(course_root: Path | str, semester: str, environment: str, variant: str) -> str:
+    """The name of a server: the same folder, semester, environment and variant have one server.
+
+    >>> server_key("/c", "fall2026", "phys398", "cpu")
+    'ed8b3b9ee4fda9f7'
+    """
+    words = json.dumps(["server", 1, str(course_root), semester, environment, variant])
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def folder(key: str) -> Path:
+    """Where everything of the server called `key` lies."""
+    return paths.servers() / key
+
+
+def make_private(target: Path) -> None:
+    """Make the folder, and the folder of servers above it, for this user alone.
+
+    Raises:
+        CourseError: the system refuses.
+    """
+    try:
+        for each in (paths.servers(), target):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            each.chmod(0o700)
+    except OSError as exc:
+        raise files.os_error(exc, f"cannot make {target}") from exc
+
+
+def identity(pid: int) -> tuple[str, float] | None:
+    """What tells this process from every other that has or had its id, and when it began (seconds since
+    the epoch); ``None`` where no such process runs. One that has ended and waits for its parent is gone.
+    """
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return _linux_identity(pid)
+        return None
+    import psutil
+
+    with contextlib.suppress(psutil.Error, ValueError, OverflowError):
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            started = process.create_time()
+            return f"{started:.3f}", started
+    return None
+
+
+def _linux_identity(pid: int) -> tuple[str, float] | None:
+    import os
+
+    # the name in parentheses may itself hold spaces and parentheses
+    rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    if rest[0] in {"Z", "X", "x"}:
+        return None
+    ticks = int(rest[19])
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with Path("/proc/stat").open() as stream:
+        began = next(int(line.split()[1]) for line in stream if line.startswith("btime "))
+    return f"{boot}:{ticks}", began + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def save(server: Server) -> None:
+    """Record `server`, whose process runs.
+
+    Raises:
+        ServerError: its process has ended.
+        CourseError: the record cannot be written.
+    """
+    known = identity(server.pid)
+    if known is None:
+        raise ServerError("JupyterLab ended as soon as it had started", hints=(f"read {server.log}",))
+    state = {"schema": STATE_SCHEMA, "identity": known[0], "server": asdict(server)}
+    files.write_atomic(folder(server.key) / STATE, json.dumps(state, indent=1), mode=0o600)
+
+
+def load(key: str) -> Server | None:
+    """The server called `key` if it runs; what a dead one left is cleaned.
+
+    Raises:
+        ServerError: a newer coursectl wrote the record (code ``newer-state``); nothing is changed.
+    """
+    server, known = _read(folder(key) / STATE)
+    if server is None:
+        return None
+    now = identity(server.pid)
+    if now is not None and now[0] == known:
+        return server
+    _clear_stale(key)
+    return None
+
+
+def load_all() -> tuple[Server, ...]:
+    """Every server that runs, by course, semester and environment.
+
+    Raises:
+        ServerError: a newer coursectl wrote one of the records.
+    """
+    import os
+
+    try:
+        keys = [entry.name for entry in os.scandir(paths.servers()) if entry.is_dir()]
+    except FileNotFoundError:
+        return ()
+    found = [server for server in map(load, keys) if server is not None]
+    return tuple(sorted(found, key=lambda s: (s.course_root, s.semester, s.environment, s.variant)))
+
+
+def last(key: str) -> Server | None:
+    """The server called `key` as it was when it last ran; ``None`` if it never ended."""
+    return _read(folder(key) / LAST)[0]
+
+
+def last_all() -> tuple[Server, ...]:
+    """Every server that has ended, the one that ended last first."""
+    found = sorted(paths.servers().glob(f"*/{LAST}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    return tuple(server for path in found if (server := _read(path)[0]) is not None)
+
+
+def clear(key: str, *, pid: int | None = None) -> None:
+    """Take down the record of a server that has ended, its token and its login page; the log stays.
+
+    With `pid`, only where the record names that process: a successor's record is not touched.
+    """
+    home = folder(key)
+    if pid is not None:
+        server = _read(home / STATE)[0]
+        if server is not None and server.pid != pid:
+            return
+    for name in (TOKEN, OPEN_PAGE):
+        with contextlib.suppress(OSError):
+            (home / name).unlink()
+    with contextlib.suppress(OSError):
+        files.replace(home / STATE, home / LAST)
+
+
+def _clear_stale(key: str) -> None:
+    # under the lock and read again: someone may be starting this very server
+    try:
+        with files.lock(folder(key) / LOCK, timeout=0):
+            server, known = _read(folder(key) / STATE)
+            now = identity(server.pid) if server is not None else None
+            if now is None or now[0] != known:
+                clear(key)
+    except CourseError as exc:
+        if exc.code != "locked":
+            raise
+
+
+def _read(path: Path) -> tuple[Server | None, str]:
+    """The server of a record and its process's identity; a damaged record is no record."""
+    try:
+        state = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None, ""
+    schema = state.get("schema") if isinstance(state, dict) else None
+    if isinstance(schema, int) and schema > STATE_SCHEMA:
+        raise ServerError(
+            "a newer coursectl started this server",
+            cause=f"{path} has format {schema}; this coursectl knows {STATE_SCHEMA}",
+            hints=(Hint(text="upgrade this one:", command="pip install --upgrade coursectl"),),
+            code="newer-state",
+        )
+    try:
+        wanted = {field.name for field in fields(Server)}
+        server = Server(**{k: v for k, v in state["server"].items() if k in wanted})
+        if not isinstance(server.pid, int) or server.pid <= 0 or not isinstance(server.port, int):
+            return None, ""
+        return server, str(state["identity"])
+    except (KeyError, TypeError, AttributeError):
+        return None, ""
