@@ -9,6 +9,7 @@ come from the usual variables (``HTTPS_PROXY``, ``NO_PROXY``). A server on this 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -184,13 +185,14 @@ class Reach:
     reason: str
 
 
-def reachable(channel: str, *, timeout: float = 5.0, offline: bool = False) -> Reach:
-    """Whether the conda channel at the address `channel` gives packages to this machine.
+def reachable(channel: str, timeout: float = 5.0, *, offline: bool = False) -> Reach:
+    """Whether the conda channel at the address `channel` (or its index's) gives packages to this machine.
 
     Its index is asked for and its first bytes are looked at, because a login page of a hotel or a campus
     answers everything with status 200. One try of `timeout` seconds for each of the two names of an index
     (``noarch/repodata.json.zst``, ``noarch/repodata.json``); never raises for what the network does.
     """
+    channel = re.sub(r"/noarch/repodata\.json(\.zst)?$", "", channel)
     shown = without_credentials(channel)
     if offline:
         return Reach(ok=False, url=shown, reason="--offline was given")

@@ -237,7 +237,7 @@ def _listens(port: int) -> bool:
 
 def _require_login(port: int, log: Path) -> None:
     """Refuse a server that a system-wide configuration has opened to every user of this machine."""
-    if web.loopback(port, "/api/kernels", token=None, timeout=10).status == 200:
+    if web.loopback(port, "/lab", token=None, timeout=10).status == 200:  # otherwise sent to the login
         raise ServerError(
             "JupyterLab was stopped: it would have let in every user of this machine",
             cause="a Jupyter configuration on this system turns the login off",

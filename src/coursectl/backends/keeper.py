@@ -2,8 +2,8 @@
 
 ``python -m coursectl.backends.keeper`` runs in the server's private folder and reads one line of JSON from
 standard input: ``{"argv": [...], "env": {...}, "port": 8888, "log": "...", "key": "..."}``. Standard input
-is then the leash: when it closes, whoever started us is gone (killed, or its terminal closed) and the server is ended.
-The line ``detach`` cuts the leash. SIGTERM, SIGINT and SIGHUP end the server in order.
+is then the leash: when it closes, whoever started us is gone (killed, or its terminal closed) and the server
+is ended. The line ``detach`` cuts the leash. SIGTERM, SIGINT and SIGHUP end the server in order.
 
 Nothing stays, even where processes are killed one by one: kernels live in sessions of their own, so on Linux
 we adopt orphans (``PR_SET_CHILD_SUBREAPER``), and the server asks for a signal at our death
@@ -109,7 +109,7 @@ class _Leash:
     def watch(self, wish: _Wish) -> None:
         """Tell when the launcher is gone, unless it cut the leash before."""
         if self.line() != "detach":
-            wish.tell("its launcher has gone")
+            wish.tell("its launcher let go of it or is gone")
 
 
 def _await_end(server: process.Spawned, wish: _Wish) -> None:
