@@ -28,8 +28,8 @@ In a test::
         with server.down(): ...                  # nobody listens on the port; then it listens again
 
 Paths are shell patterns matched against the whole path, ``*`` crosses ``/``. Each fault call returns a
-`Fault` with ``hits``; the first fault that matches wins, ``times=None`` means until `heal`. A fault with ``times``
-counts only GET requests.
+`Fault` with ``hits``; the first fault that matches wins, ``times=None`` means until `heal`. A fault with
+``times`` counts only GET requests.
 
 Answers carry a strong ETag and Last-Modified, and honour If-None-Match (304), Range (206, 416) and If-Range.
 ``Cache-Control: max-age=0`` so that a client asks again and a test sees what it just changed.
