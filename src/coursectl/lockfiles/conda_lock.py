@@ -52,7 +52,7 @@ def split_platform_key(key: str) -> tuple[Platform, str] | None:
     return None
 
 
-def load(path: Path, *, mirrors: Mapping[str, tuple[str, ...]] | None = None) -> CondaLock:
+def read_conda_lock(path: Path, *, mirrors: Mapping[str, tuple[str, ...]] | None = None) -> CondaLock:
     """The lock at `path`, read and found safe (`validate.refuse_unsafe`).
 
     Raises:
