@@ -26,7 +26,7 @@ def run(
 
     session = session_of(context)
     settings = session.settings(semester=semester, environment=env, variant=variant, offline=True)
-    wish = up.Wish(semester=settings.semester, environment=settings.environment, variant=settings.variant)
+    wish = up.Wish.of(session.course, settings)
     ready = up.prepare(session.course, wish, session.network(settings), up.observe())
     result = inside.run_inside(ready.plan, tuple(command), capture=session.options.json)
     return Outcome(

@@ -14,11 +14,13 @@ from coursectl.ui.units import amount, duration
 
 if TYPE_CHECKING:
     from coursectl.model.installed import Verification
-    from coursectl.model.launch import LaunchPlan
+    from coursectl.model.launch import LaunchPlan, Server
     from coursectl.model.report import Text
     from coursectl.workflows.caches import CacheReport
     from coursectl.workflows.environments import EnvironmentList, Removed, Verdicts
     from coursectl.workflows.inside import CommandResult
+    from coursectl.workflows.launch import UpReport
+    from coursectl.workflows.servers import DownReport, LogReport, OpenReport, StatusReport
 
 _SHOWN_PROBLEMS = 20
 
@@ -91,6 +93,48 @@ def _plan(plan: LaunchPlan, _view: View) -> Iterator[str]:
     yield f"into         {plan.prefix}"
 
 
+def _up(report: UpReport, view: View) -> Iterator[str]:
+    if report.server is None:
+        yield f"{report.plan.environment} of {report.plan.semester} is ready; start it: `coursectl up`"
+        return
+    if report.found:
+        yield "nothing to do: JupyterLab is running already"
+    yield _server_line(report.server, view)
+
+
+def _server_line(server: Server, view: View) -> str:
+    stop = "`coursectl down`" if server.detached else "Ctrl-C, or `coursectl down`"
+    return f"JupyterLab: {view.console.style(server.url, 'cyan')}      stop: {stop}"
+
+
+def _status(report: StatusReport, view: View) -> Iterator[str]:
+    for server, seconds in zip(report.servers, report.seconds, strict=True):
+        yield f"JupyterLab: {view.console.style(server.url, 'cyan')}   running for {duration(seconds)}"
+        yield f"    {server.semester} · {server.environment} · {server.variant} on {server.course_root}"
+    yield str(report.next_step)
+
+
+def _down(report: DownReport, _view: View) -> Iterator[str]:
+    if not report.stopped:
+        yield "nothing to do: no JupyterLab is running here"
+    for server in report.stopped:
+        yield f"stopped JupyterLab on {server.course_root} ({server.semester}, {server.environment})"
+
+
+def _opened(report: OpenReport, view: View) -> Iterator[str]:
+    if report.opened:
+        yield f"opened {view.console.style(report.server.url, 'cyan')} in the browser"
+        return
+    yield f"no browser was opened: {report.reason}"
+    yield from (f"    {hint}" for hint in report.hints)
+
+
+def _logs(report: LogReport, _view: View) -> Iterator[str]:
+    yield from report.lines
+    if not report.running:
+        yield f"(the last run; {report.path})"
+
+
 def _environments(listed: EnvironmentList, _view: View) -> Iterator[str]:
     if not listed.environments:
         yield f"no environment is installed in {listed.folder}; `coursectl up` installs one"
@@ -156,6 +200,11 @@ def _nothing(_result: CommandResult, _view: View) -> Iterator[str]:
 
 VIEWS: dict[str, Callable[[Any, View], Iterable[str]]] = {
     "LaunchPlan": _plan,
+    "UpReport": _up,
+    "StatusReport": _status,
+    "DownReport": _down,
+    "OpenReport": _opened,
+    "LogReport": _logs,
     "CommandResult": _nothing,
     "EnvironmentList": _environments,
     "Verdicts": _verdicts,

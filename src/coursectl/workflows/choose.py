@@ -12,8 +12,7 @@ from coursectl.model.course import BASE_VARIANT, Course, Variant
 from coursectl.model.launch import GpuFact
 from coursectl.model.platform import Platform
 from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
-
-AUTO = "auto"
+from coursectl.settings import AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

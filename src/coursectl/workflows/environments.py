@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursectl import files, paths
-from coursectl.engines.base import Network
+from coursectl.engines.base import InstallRequest, Network
 from coursectl.errors import CourseError, Hint, LockError, UsageError
 from coursectl.model.course import Course
 from coursectl.model.installed import PrefixRecord, Verification
@@ -117,7 +117,7 @@ def repair(course: Course, names: tuple[str, ...], network: Network, progress: P
     return Verdicts(verifications=tuple(verdicts), repaired=True)
 
 
-def _request(course: Course, environment: Installed, network: Network) -> installing.InstallRequest:
+def _request(course: Course, environment: Installed, network: Network) -> InstallRequest:
     for semester in semesters.frozen(course):
         release = semesters.load(course, semester)
         for released in release.environments:

@@ -1,4 +1,4 @@
-"""From a course folder to JupyterLab: observe, plan (pure), ensure, start."""
+"""From a course folder to JupyterLab: observe, plan (pure), ensure. `launch` starts what is ready."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from coursectl.model.launch import Facts, LaunchPlan, Target
 from coursectl.model.progress import Progress
 from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
 from coursectl.model.semester import Semester
+from coursectl.settings import AUTO, Settings, Source
 from coursectl.workflows import installing, semesters
-from coursectl.workflows.choose import AUTO, Choice, choose
+from coursectl.workflows.choose import Choice, choose
 
 # What a time estimate takes for granted: a home or campus line, and unpacking to a laptop's disk.
 LINE_BYTES_PER_SECOND = 3_000_000  # 25 Mbit/s
@@ -28,6 +29,16 @@ class Wish:
     semester: Semester
     environment: str | None = None
     variant: str = AUTO
+
+    @classmethod
+    def of(cls, course: Course, settings: Settings) -> Wish:
+        """What the effective settings ask for. An environment that nobody typed is left to the machine."""
+        typed = settings.row("environment").source in {Source.FLAG, Source.VARIABLE}
+        return cls(
+            semester=settings.semester or course.current,
+            environment=settings.environment if typed else None,
+            variant=settings.variant,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +121,9 @@ def _unreachable_channel(course: Course, environment: EnvironmentRelease, networ
     for channel in channels:
         address = channel_address(channel)
         asked = network.mirrors.get(address, (address,))
-        if not any(web.reachable(f"{base}/noarch/repodata.json.zst", timeout=4.0).ok for base in asked):
-            return f"the channel {channel} cannot be reached from here"
+        tried = [web.reachable(base, timeout=4.0) for base in asked]
+        if not any(reach.ok for reach in tried):
+            return f"the channel {channel} cannot be used from here ({tried[0].reason})"
     return None
 
 
