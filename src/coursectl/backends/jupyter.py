@@ -142,9 +142,12 @@ def _start_on_a_free_port(request: StartRequest, home: Path) -> Running:
         files.write_atomic(home / TOKEN, token, mode=0o600)
         keeper = _spawn_keeper(request, home, port)
         try:
+            server = _describe(request, home, port, keeper)
+            jupyter_state.remember(server)
             if not _answers(request, keeper, port, token):
                 continue  # someone took the port between our look and the server's
-            server = _record(request, home, port, token, keeper)
+            files.write_atomic(home / OPEN_PAGE, _login_page(server.url, token), mode=0o600)
+            jupyter_state.save(server)
         except BaseException:  # Ctrl-C too: nothing that we started stays
             end_keeper(keeper)
             raise
@@ -259,13 +262,11 @@ def _failed(message: str, lines: tuple[str, ...]) -> ServerError:
     )
 
 
-def _record(request: StartRequest, home: Path, port: int, token: str, keeper: process.Spawned) -> Server:
-    """Write down the server that answers, and its login page."""
+def _describe(request: StartRequest, home: Path, port: int, keeper: process.Spawned) -> Server:
     known = jupyter_state.identity(keeper.pid)
-    url = f"http://127.0.0.1:{port}/lab"
-    server = Server(
+    return Server(
         key=request.key,
-        url=url,
+        url=f"http://127.0.0.1:{port}/lab",
         port=port,
         pid=keeper.pid,
         started=known[1] if known else time.time(),
@@ -279,9 +280,6 @@ def _record(request: StartRequest, home: Path, port: int, token: str, keeper: pr
         open_file=str(home / OPEN_PAGE),
         detached=request.detached,
     )
-    files.write_atomic(home / OPEN_PAGE, _login_page(url, token), mode=0o600)
-    jupyter_state.save(server)
-    return server
 
 
 def _login_page(url: str, token: str) -> str:

@@ -90,6 +90,15 @@ def _linux_identity(pid: int) -> tuple[str, float] | None:
     return f"{boot}:{ticks}", began + ticks / os.sysconf("SC_CLK_TCK")
 
 
+def remember(server: Server) -> None:
+    """Note `server` before it answers, so that its log is found even if it never does."""
+    files.write_atomic(folder(server.key) / LAST, json.dumps(_content(server, "")), mode=0o600)
+
+
+def _content(server: Server, known: str) -> dict[str, object]:
+    return {"schema": STATE_SCHEMA, "identity": known, "server": asdict(server)}
+
+
 def save(server: Server) -> None:
     """Record `server`, whose process runs.
 
@@ -100,8 +109,8 @@ def save(server: Server) -> None:
     known = identity(server.pid)
     if known is None:
         raise ServerError("JupyterLab ended as soon as it had started", hints=(f"read {server.log}",))
-    state = {"schema": STATE_SCHEMA, "identity": known[0], "server": asdict(server)}
-    files.write_atomic(folder(server.key) / STATE, json.dumps(state, indent=1), mode=0o600)
+    state = json.dumps(_content(server, known[0]))
+    files.write_atomic(folder(server.key) / STATE, state, mode=0o600)
 
 
 def load(key: str) -> Server | None:
@@ -136,13 +145,8 @@ def load_all() -> tuple[Server, ...]:
     return tuple(sorted(found, key=lambda s: (s.course_root, s.semester, s.environment, s.variant)))
 
 
-def last(key: str) -> Server | None:
-    """The server called `key` as it was when it last ran; ``None`` if it never ended."""
-    return _read(folder(key) / LAST)[0]
-
-
-def last_all() -> tuple[Server, ...]:
-    """Every server that has ended, the one that ended last first."""
+def remembered() -> tuple[Server, ...]:
+    """Every server that was ever started, running or not, the one that began last first."""
     found = sorted(paths.servers().glob(f"*/{LAST}"), key=lambda p: p.stat().st_mtime, reverse=True)
     return tuple(server for path in found if (server := _read(path)[0]) is not None)
 
@@ -157,11 +161,9 @@ def clear(key: str, *, pid: int | None = None) -> None:
         server = _read(home / STATE)[0]
         if server is not None and server.pid != pid:
             return
-    for name in (TOKEN, OPEN_PAGE):
+    for name in (TOKEN, OPEN_PAGE, STATE):
         with contextlib.suppress(OSError):
             (home / name).unlink()
-    with contextlib.suppress(OSError):
-        files.replace(home / STATE, home / LAST)
 
 
 def _clear_stale(key: str) -> None:

@@ -60,7 +60,7 @@ class OpenReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReport:
-    """The end of a server's log. `running`: the server is up; else this is its last run."""
+    """The end of a server's log. `running`: the server is up; else this is the run that began last."""
 
     path: str
     running: bool
@@ -131,14 +131,16 @@ def one(selection: Selection) -> Server:
         raise UsageError(
             "several JupyterLabs are running: "
             + ", ".join(f"{s.semester} {s.environment} in {s.course_root}" for s in found),
-            hints=(Hint(text="name the semester, or the course's folder with -C; they are listed by:"),)
-            + (Hint(command="coursectl status"),),
+            hints=(
+                Hint(text="name the semester, or the course's folder with -C; they are listed by:"),
+                Hint(command="coursectl status"),
+            ),
         )
     return found[0]
 
 
 def logs(selection: Selection = ANY, *, lines: int = 50) -> LogReport:
-    """The last `lines` lines of the log of the server meant, or of the one that ended last.
+    """The last `lines` lines of the log of the server meant, or of the one that was started last.
 
     Raises:
         ServerError: there never was such a server (code ``not-running``).
@@ -150,7 +152,7 @@ def logs(selection: Selection = ANY, *, lines: int = 50) -> LogReport:
     if running:
         server = one(selection)
     else:
-        ended = next((s for s in jupyter_state.last_all() if selection.has(s)), None)
+        ended = next((s for s in jupyter_state.remembered() if selection.has(s)), None)
         if ended is None:
             raise ServerError(
                 "there is no log: JupyterLab has not run here",
