@@ -65,7 +65,7 @@ def clear_cache_leftovers(cache: PackageCache) -> None:
 
 
 def read_seals(cache: PackageCache) -> dict[str, str]:
-    """The seals of the cache's packages; none where they cannot be read, which costs time and nothing else."""
+    """The seals of the cache's packages; none where they cannot be read, which only costs time."""
     try:
         content = json.loads(cache.seals.read_bytes())
         seals = content["seals"] if content["version"] == _SEALS_VERSION else {}
