@@ -25,6 +25,8 @@ from coursectl.model.platform import Platform
 VERSION = "1"
 SIZES = "coursectl.sizes"
 """Key in ``custom_metadata``: JSON text, ``{"linux-64/name-version-build.conda": bytes}``."""
+SPEC = "coursectl.spec"
+"""Key in ``custom_metadata``: the digest of what was asked (`model.digest.spec_digest`)."""
 _INSTALLED_BY_DEFAULT = frozenset({"main", "dev"})  # what `conda-lock install` takes without --extras
 
 
@@ -88,7 +90,8 @@ def parse(data: bytes, where: str) -> CondaLock:
             hints=(Hint(text="if a newer coursectl wrote it:", command="pip install -U coursectl"),),
         )
     metadata = _map(document["metadata"], where, "metadata")
-    sizes = _sizes(metadata, where)
+    custom = _map(metadata.get("custom_metadata") or {}, where, "metadata.custom_metadata")
+    sizes = _sizes(custom, where)
     solutions: dict[str, dict[tuple[str, str], CondaPackage]] = {
         str(key): {} for key in _list(metadata.get("platforms"), where, "metadata.platforms")
     }
@@ -112,6 +115,7 @@ def parse(data: bytes, where: str) -> CondaLock:
         content_hash={
             k: str(v) for k, v in _map(metadata.get("content_hash") or {}, where, "content_hash").items()
         },
+        spec_digest=_text(custom.get(SPEC), where, "metadata.custom_metadata"),
     )
 
 
@@ -168,9 +172,8 @@ def _build(file: str) -> str | None:
     return None
 
 
-def _sizes(metadata: dict[str, Value], where: str) -> dict[str, int]:
-    custom = metadata.get("custom_metadata")
-    text = custom.get(SIZES) if isinstance(custom, dict) else None
+def _sizes(custom: dict[str, Value], where: str) -> dict[str, int]:
+    text = custom.get(SIZES)
     if text is None:
         return {}
     try:
@@ -204,7 +207,7 @@ def _list(value: Value, where: str, what: str) -> list[Value]:
 
 def _text(value: Value, where: str, label: str) -> str | None:
     if value is not None and not isinstance(value, str):
-        _broken(where, label, "its hash is not text")
+        _broken(where, label, "it holds a map or list where text belongs")
     return value
 
 

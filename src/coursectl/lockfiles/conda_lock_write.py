@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from coursectl.errors import Hint, LockError, MissingExtraError
-from coursectl.lockfiles.conda_lock import SIZES, platform_key
+from coursectl.lockfiles.conda_lock import SIZES, SPEC, platform_key
 from coursectl.model.course import BASE_VARIANT
 from coursectl.model.lock import CondaLock, CondaPackage
 from coursectl.model.platform import Platform
@@ -96,14 +96,22 @@ def _content(lock: CondaLock) -> dict[str, Any]:
         channels=list(lock.channels),
         platforms=sorted(platform_key(s.platform, s.variant) for s in lock.solutions),
         sources=list(lock.sources),
-        # one size a line: json's separators with a space let YAML fold there
-        custom_metadata={SIZES: json.dumps(sizes, sort_keys=True)} if sizes else None,
+        custom_metadata=_custom(lock.spec_digest, sizes),
     )
     lockfile = Lockfile(package=packages, metadata=metadata)
     lockfile.alphasort_inplace()
     lockfile.filter_virtual_packages_inplace()
     content: dict[str, Any] = lockfile.to_v1().dict_for_output()
     return content
+
+
+def _custom(spec_digest: str | None, sizes: Mapping[str, int]) -> dict[str, str] | None:
+    custom = {}
+    if spec_digest is not None:
+        custom[SPEC] = spec_digest
+    if sizes:  # json's separators have a space, where YAML folds the text into lines
+        custom[SIZES] = json.dumps(sizes, sort_keys=True)
+    return custom or None
 
 
 def _entry(model: Any, package: CondaPackage, key: str) -> Any:

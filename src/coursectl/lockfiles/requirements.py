@@ -1,8 +1,9 @@
 """Hashed requirements files: the lock of an environment from PyPI. uv writes them; pip and uv install them.
 
 The form is pip's (pip.pypa.io, "Requirements File Format", "Secure installs"), of which a lock uses little:
-pins, markers and sha256 hashes. Whatever else the format allows (an index, a link, an address, an editable
-folder) would make the file install something that it does not pin, so it is refused.
+pins, markers and sha256 hashes; and, where the course's own spec has them, addresses (HTTPS) of where else to
+look. Whatever else the format allows (an editable folder, another file, an option) would make the file install
+something that it does not pin, so it is refused.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import unquote, urlsplit
 
 from coursectl.errors import Hint, LockError
+from coursectl.lockfiles import validate
 from coursectl.model.lock import PypiLock, PypiPin
 from coursectl.model.platform import Platform
 
 MAX_BYTES = 16 * 1024 * 1024
 _PYTHON = re.compile(r"#.*?\bpython(?:[ -]version)?[ =](\d+\.\d+)", re.IGNORECASE)
+_SPEC = re.compile(r"^# spec ([0-9a-f]{64})$", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_ADDRESSES = ("--find-links", "--index-url", "--extra-index-url")
 
 _MARKERS: dict[Platform, dict[str, str]] = {
     Platform.LINUX_64: {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"},
@@ -61,6 +66,9 @@ def parse(data: bytes, where: str) -> PypiLock:
     pins = []
     seen: set[tuple[str, str | None]] = set()
     for number, line in _logical_lines(text):
+        if line.startswith("-"):
+            _option(line, number, where)
+            continue
         pin = _pin(line, number, where)
         if (pin.name, pin.marker) in seen:
             _refuse(where, number, f"{pin.name} is there twice")
@@ -125,33 +133,70 @@ def _pin(line: str, number: int, where: str) -> PypiPin:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
-    if line.startswith("-"):
-        _refuse(where, number, f"the option {line.split()[0][:40]} has no place in a lock")
     wanted, *rest = re.split(r"\s+(?=--)", line.partition(" #")[0].strip())
     hashes = []
     for option in rest:
         found = _HASH.fullmatch(option.strip())
         if found is None:
             _refuse(where, number, f"{option[:60]!r} is not a sha256 hash")
-        hashes.append(f"sha256:{found[1]}")
+        hashes.append(found[1])
     try:
         requirement = Requirement(wanted)
     except InvalidRequirement as exc:
         raise LockError(f"{where}:{number} is not a requirement", cause=str(exc).splitlines()[0]) from exc
-    if requirement.url is not None:
-        _refuse(where, number, f"{requirement.name} comes from an address instead of an index")
-    clauses = list(requirement.specifier)
-    if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith("*"):
-        _refuse(where, number, f"{requirement.name} is not pinned with ==")
     if not hashes:
         _refuse(where, number, f"{requirement.name} has no hash")
+    if requirement.url is not None:
+        problem = validate.address_problem(requirement.url.partition("#")[0])
+        if problem is not None:
+            _refuse(where, number, f"{requirement.name}: {problem}")
+        version = _version_in(requirement.url)
+    else:
+        clauses = list(requirement.specifier)
+        if len(clauses) != 1 or clauses[0].operator != "==" or clauses[0].version.endswith("*"):
+            _refuse(where, number, f"{requirement.name} is not pinned with ==")
+        version = clauses[0].version
     return PypiPin(
         name=canonicalize_name(requirement.name),
-        version=clauses[0].version,
+        version=version,
         marker=str(requirement.marker) if requirement.marker is not None else None,
-        hashes=tuple(sorted(hashes)),
+        hashes=tuple(hashes),
         extras=tuple(sorted(requirement.extras)),
     )
+
+
+def _option(line: str, number: int, where: str) -> None:
+    option, _, value = line.replace("=", " ", 1).partition(" ")
+    if option not in _ADDRESSES:
+        _refuse(where, number, f"the option {option[:40]} has no place in a lock")
+    problem = validate.address_problem(value.strip())
+    if problem is not None:
+        _refuse(where, number, problem)
+
+
+def _version_in(url: str) -> str:
+    """The version in the name of a wheel or source archive; the address itself where it has none."""
+    file = unquote(urlsplit(url).path.rpartition("/")[2])
+    found = re.fullmatch(r"[^-]+-([^-]+)-.*\.whl", file) or re.fullmatch(
+        r".+-([^-]+?)(\.tar\.gz|\.zip)", file
+    )
+    return found[1] if found else url
+
+
+def with_spec(text: str, digest: str) -> str:
+    """`text` with the digest of what was asked in a comment below its first line.
+
+    >>> with_spec("# python 3.11: x\\nsix==1\\n", "0" * 64).splitlines()[1]
+    '# spec 0000000000000000000000000000000000000000000000000000000000000000'
+    """
+    first, _, rest = _SPEC.sub("", text).partition("\n")
+    return f"{first}\n# spec {digest}\n{rest.lstrip()}"
+
+
+def spec_of(text: str) -> str | None:
+    """The digest of what was asked, as `with_spec` wrote it; ``None`` where the lock does not say."""
+    found = _SPEC.search(text[:2000])
+    return found[1] if found else None
 
 
 def _python(text: str, where: str) -> str:

@@ -43,13 +43,15 @@ class CondaSolution:
 class CondaLock:
     """One ``*.conda-lock.yml``: every solution of one environment.
 
-    `sources` are the spec files relative to the lockfile, `content_hash` conda-lock's own per platform.
+    `sources` are the spec files relative to the lockfile, `content_hash` conda-lock's own per platform;
+    `spec_digest` is ours of what was asked, ``None`` in a lock that coursectl did not write.
     """
 
     channels: tuple[str, ...]
     solutions: tuple[CondaSolution, ...]
     sources: tuple[str, ...] = ()
     content_hash: Mapping[str, str]
+    spec_digest: str | None = None
 
     def solution(self, platform: Platform, variant: str) -> CondaSolution | None:
         """The packages for a platform and variant, ``None`` where the lock has none."""
