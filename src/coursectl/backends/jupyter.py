@@ -120,17 +120,17 @@ def start(request: StartRequest, progress: Progress) -> Running:
                 f"there is no Python in {request.prefix}",
                 hints=(Hint(text="install the environment again:", command="coursectl env repair"),),
             )
-        _prepare(home)
+        _prepare(home, request.course_root)
         with progress.task("start JupyterLab"):
             return _start_on_a_free_port(request, home)
 
 
-def _prepare(home: Path) -> None:
+def _prepare(home: Path, course_root: Path) -> None:
     """Make the private folder ready: the settings of this version, and nothing of the last server's."""
     files.remove_tree(home / "runtime")
     for part in ("runtime", "workspaces", "config"):
         jupyter_state.make_private(home / part)
-    jupyter_env.write_settings(home)
+    jupyter_env.write_settings(home, course_root)
     log = home / LOG
     if log.exists():
         files.replace(log, log.with_suffix(".log.1"))

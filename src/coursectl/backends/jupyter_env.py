@@ -25,6 +25,8 @@ _STRANGE = frozenset(
 _LEASH = '''"""By coursectl, for every start: end this server when the process that watches it is gone."""
 import os, signal, sys, threading, time
 
+os.chdir(@ROOT@)  # now that modules are looked for elsewhere: kernels and terminals begin here
+
 _keeper = int(os.environ.get("COURSECTL_KEEPER", "0"))
 if _keeper and os.name == "posix" and "_coursectl_leash" not in sys.modules:
     sys.modules["_coursectl_leash"] = sys  # Jupyter may read this file twice
@@ -123,8 +125,9 @@ def _user_config(given: Mapping[str, str]) -> Path:
     return Path(chosen) if chosen else Path.home() / ".jupyter"
 
 
-def write_settings(home: Path) -> None:
-    """Write the server's configuration: no news, no update check, short patience with kernels at the end.
+def write_settings(home: Path, course_root: Path) -> None:
+    """Write the server's configuration: no news, no update check, short patience with kernels at the end,
+    the course folder as working directory.
 
     Sources: jupyterlab's ``LabApp`` traits and the schema of ``@jupyterlab/apputils-extension``.
 
@@ -153,7 +156,8 @@ def write_settings(home: Path) -> None:
         ("labconfig/default_setting_overrides.json", overrides),
     ):
         files.write_atomic(config / name, json.dumps(content, indent=1), mode=0o600)
-    files.write_atomic(config / "jupyter_server_config.py", _LEASH, mode=0o600)
+    leash = _LEASH.replace("@ROOT@", ascii(str(course_root)))
+    files.write_atomic(config / "jupyter_server_config.py", leash, mode=0o600)
 
 
 def server_argv(prefix: Path, course_root: Path, port: int) -> tuple[str, ...]:
