@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from coursectl.errors import CourseError, Hint, InstallError, NetworkError
 
 _DAY = 86_400.0
 _WINDOWS_ERRNO = {112: 28, 39: 28, 5: 13, 19: 30}  # disk full twice, access denied, write-protected medium
+_NOISE = "failed to interact with the package cache layer."
 _URL = re.compile(r"https?://[^\s()'\"<>,]+")
 
 # reqwest and rattler have no codes, only words; each of these was provoked once (tests/engines)
@@ -36,6 +37,17 @@ _NETWORK_WORDS = (
     "failed to download",
     "failed to fetch",
     "could not fetch",
+)
+
+# a log-in page in place of an index or a package, a damaged file, another file than the locked one
+_NOT_IT_WORDS = (
+    "expected value at line 1 column 1",
+    "unknown frame descriptor",
+    "invalid zip archive",
+    "invalid checksum",
+    "hash mismatch",
+    "<html",
+    "<!doctype",
 )
 
 
@@ -111,9 +123,14 @@ def _environment(network: Network) -> dict[str, str]:
     return environment
 
 
-def translate(outcome: Outcome, doing: str) -> CourseError:
-    """The error for a child that failed while `doing` ("phys398 cannot be installed"), by what mends it."""
+def translate(outcome: Outcome, doing: str, urls: Sequence[str] = ()) -> CourseError:
+    """The error for a child that failed while `doing` ("phys398 cannot be installed"), by what mends it.
+
+    `urls` are the addresses that were asked: the child's words name a file more often than its host.
+    """
     text = outcome.text
+    where = host_of(text) or next((host_of(u) for u in urls if u.rpartition("/")[2] in text), None)
+    where = where or "the channel"
     found = re.search(r"\(os error (\d+)\)", text)
     code = int(found[1]) if found else 0
     if sys.platform == "win32":
@@ -126,15 +143,18 @@ def translate(outcome: Outcome, doing: str) -> CourseError:
         return NetworkError(
             f"{doing}: a download stands still", cause=text, hints=("try again, or another network",)
         )
-    if _is_portal(text):
+    if any(word in text.lower() for word in _NOT_IT_WORDS):
         return NetworkError(
-            f"{doing}: something answers in place of {host_of(text) or 'the channel'}",
+            f"{doing}: {where} sends something else than was asked for",
             cause=_one_line(text),
-            hints=("if this wifi has a log-in page, open a browser and log in, then try again",),
-            code="portal",
+            hints=(
+                "if this wifi has a log-in page, open a browser and log in, then try again",
+                "otherwise the file there is damaged or was replaced: name a mirror in course.yaml",
+            ),
+            code="bad-download",
         )
     if any(words in text for words in _NETWORK_WORDS):
-        return network_error(text, doing)
+        return network_error(text, doing, where)
     if outcome.kind == "crashed":
         return InstallError(
             doing, cause=f"the installer stopped without a word: {text}", hints=("try again",)
@@ -142,10 +162,8 @@ def translate(outcome: Outcome, doing: str) -> CourseError:
     return InstallError(doing, cause=_one_line(text))
 
 
-def network_error(text: str, doing: str) -> NetworkError:
-    """The error for what an HTTP client says, naming the host and what to do about it."""
-    host = host_of(text)
-    where = host or "the channel"
+def network_error(text: str, doing: str, where: str) -> NetworkError:
+    """The error for what an HTTP client says of the host `where`, and what to do about it."""
     hints: list[Hint | str] = []
     if "certificate" in text:
         hints.append(
@@ -161,7 +179,9 @@ def network_error(text: str, doing: str) -> NetworkError:
     if proxy:
         hints.append(f"requests go through the proxy {_without_password(proxy)}: is it right?")
     hints.append("check the connection; a mirror can be named under `mirrors` in course.yaml")
-    return NetworkError(f"{doing}: cannot reach {where}", cause=_one_line(text), hints=tuple(hints))
+    status = re.search(r"\b([45]\d\d) [A-Z][a-z]", text)
+    what = f"{where} answers {status[1]}" if status else f"cannot reach {where}"
+    return NetworkError(f"{doing}: {what}", cause=_one_line(text), hints=tuple(hints))
 
 
 def host_of(text: str) -> str | None:
@@ -172,12 +192,6 @@ def host_of(text: str) -> str | None:
     """
     found = _URL.search(text)
     return urllib.parse.urlsplit(found[0]).netloc.rpartition("@")[2] or None if found else None
-
-
-def _is_portal(text: str) -> bool:
-    return (
-        "expected value at line 1 column 1" in text or "<html" in text.lower() or "<!doctype" in text.lower()
-    )
 
 
 def _without_password(address: str) -> str:
@@ -198,7 +212,7 @@ def _one_line(text: str, limit: int = 300) -> str:
     """
     parts: list[str] = []
     for line in text.splitlines():
-        part = line.strip().removeprefix("Caused by: ").rstrip(":")
+        part = line.strip().removeprefix("Caused by: ").rstrip(":").replace(_NOISE, "").strip(": ")
         if part and not any(part in before for before in parts):
             parts.append(part)
     joined = ": ".join(parts)

@@ -66,7 +66,8 @@ def client_of(request: Mapping[str, Any]) -> Client:
 
     mirrors = {base: list(others) for base, others in request["mirrors"].items()}
     first = [MirrorMiddleware(mirrors)] if mirrors else []
-    return Client([*first, RetryMiddleware(_RETRIES)], user_agent="coursectl")
+    retries = 0 if request["offline"] else _RETRIES
+    return Client([*first, RetryMiddleware(retries)], user_agent="coursectl")
 
 
 def build_number(build: str) -> int:
@@ -85,6 +86,7 @@ def record_of(package: Mapping[str, Any], platform: str) -> RepoDataRecord:
     A lock has no ``noarch`` field: rattler takes the kind from the package itself when it links. It does take
     the place of site-packages from the python record, which only free-threaded Pythons move.
     """
+    from rattler.package.build_string import BuildString
     from rattler.repo_data import PackageRecord, RepoDataRecord
 
     base, _, file_name = package["url"].rpartition("/")
@@ -93,7 +95,7 @@ def record_of(package: Mapping[str, Any], platform: str) -> RepoDataRecord:
     record = PackageRecord(
         package["name"],
         package["version"],
-        package["build"],
+        BuildString(package["build"]),
         build_number(package["build"]),
         subdir,
         depends=list(package["depends"]),
@@ -211,4 +213,7 @@ def main(arguments: Sequence[str] = ()) -> None:  # noqa: ARG001 - all input com
 
 
 if __name__ == "__main__":
-    main()
+    # by its real name: as __main__ its classes would exist twice, and `except Failure` would miss the other's
+    from coursectl.engines import conda_child
+
+    conda_child.main()

@@ -103,6 +103,7 @@ async def _solve(request: Mapping[str, Any], gateway: Gateway) -> dict[str, Any]
     import rattler
     from rattler.channel import Channel
     from rattler.exceptions import SolverError
+    from rattler.package.build_string import BuildString
     from rattler.platform import Subdir
     from rattler.virtual_package import GenericVirtualPackage
 
@@ -118,7 +119,7 @@ async def _solve(request: Mapping[str, Any], gateway: Gateway) -> dict[str, Any]
         ]
     locked = await _locked(request, gateway, channels, platforms, before)
     virtual = [
-        GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), build)
+        GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), BuildString(build))
         for name, version, build in request["virtual"]
     ]
     try:
@@ -176,7 +177,7 @@ def _described(record: RepoDataRecord) -> dict[str, Any]:
     return {
         "name": record.name.normalized,
         "version": str(record.version),
-        "build": record.build,
+        "build": str(record.build),
         "url": record.url,
         "sha256": record.sha256.hex() if record.sha256 else None,
         "md5": record.md5.hex() if record.md5 else None,

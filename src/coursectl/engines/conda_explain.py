@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coursectl.model.course import BASE_VARIANT
 from coursectl.model.platform import VirtualPackage
 
 _ROOT = re.compile(r"No candidates were found for (?P<name>[^\s,]+)(?: (?P<spec>[^\n]*?))?\.?$", re.MULTILINE)
@@ -26,6 +27,7 @@ _TOP = re.compile(
     r"^(?:Cannot solve the request because of: )?(?P<name>[\w.-]+)(?: (?P<spec>.*?))?,? "
     r"(?:cannot be installed because|which can be installed|can be installed with|cannot be installed)"
 )
+_SYSTEMS = {"__win": "Windows", "__osx": "macOS", "__linux": "Linux", "__unix": "Linux and macOS"}
 _DRAWING = "│├└─ "
 
 
@@ -127,12 +129,16 @@ def _virtual(need: _Need, situation: Situation) -> Explanation:
     has = f"this variant declares {declared.version}" if declared else "this variant declares none"
     wanted = re.search(r"\d+(\.\d+)*", need.spec)
     value = wanted[0] if wanted else "12.6" if need.name == "__cuda" else "1"
+    package = _name(need.who)
+    if need.name in _SYSTEMS and declared is None:
+        first = f"{package} is for {_SYSTEMS[need.name]}: mark its line in {situation.file} with a selector"
+    elif need.name == "__cuda" and situation.key.endswith(f".{BASE_VARIANT}"):
+        first = f'move it to the `specs` of a variant that declares `__cuda: "{value}"` in course.yaml'
+    else:
+        first = f'set `{need.name}: "{value}"` under {situation.key} in course.yaml'
     return Explanation(
         cause=f"{need.who or 'the environment'} needs {need.name} {need.spec}".rstrip() + f"; {has}",
-        hints=(
-            f'set `{need.name}: "{value}"` under {situation.key} in course.yaml',
-            f"or ask for another build or version of {_name(need.who)} in {situation.file}",
-        ),
+        hints=(first, f"or ask for another build or version of {package} in {situation.file}"),
     )
 
 
@@ -180,13 +186,14 @@ def _absent(need: _Need, facts: Mapping[str, Any], situation: Situation) -> Expl
     too_new = situation.as_of is not None and any(d > situation.as_of for d in versions.values() if d)
     if too_new and situation.as_of:
         old = [v for v, d in versions.items() if d and d <= situation.as_of]
-        there = (
-            f"the newest of {situation.as_of} is {old[-1]}"
-            if old
-            else f"its first is of {min(versions.values())}"
-        )
+        if not old:
+            first = min(filter(None, versions.values()))
+            return Explanation(
+                cause=f"{who}its first is of {first}",
+                hints=(f"move as_of to a later day, or take {need.name} out of {situation.file}",),
+            )
         return Explanation(
-            cause=f"{who}{there}",
+            cause=f"{who}the newest of {situation.as_of} is {old[-1]}",
             hints=(f"ask for an older {need.name} in {situation.file}, or move as_of to a later day",),
         )
     return Explanation(

@@ -154,7 +154,7 @@ def _error(outcome: Outcome, request: InstallRequest) -> CourseError:
             hints=("run it once with a network, without --offline",),
             code="offline",
         )
-    error = translate(outcome, doing)
+    error = translate(outcome, doing, [p.url for p in request.packages])
     if request.network.offline and isinstance(error, NetworkError):
         return NetworkError(
             f"{doing} offline: a package in the cache is damaged",

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from coursectl.engines.base import CondaRequest, Network
-from coursectl.engines.conda_call import Outcome, call, network_error, translate
+from coursectl.engines.conda_call import Outcome, call, host_of, network_error, translate
 from coursectl.engines.conda_explain import Situation, explain
 from coursectl.errors import CourseError, CourseFileError, NetworkError, SolveError
 from coursectl.model.lock import CondaPackage, CondaSolution
@@ -119,14 +119,26 @@ def _error(outcome: Outcome, request: CondaRequest) -> CourseError:
         )
         return SolveError(doing, cause=said.cause, hints=said.hints)
     if outcome.kind == "GatewayError":
-        if "cache" in outcome.text and "://" not in outcome.text:
+        if "no usable repodata cache" in outcome.text:
             return NetworkError(
                 f"{doing}: the channel's index is not in the cache",
                 cause=outcome.text,
                 hints=("run it once without --offline",),
+                code="offline",
+            )
+        if "could not find subdir" in outcome.text:
+            return NetworkError(
+                f"{doing}: there is no channel there",
+                cause=outcome.text.splitlines()[0],
+                hints=(f"check `channels` of {environment.name} in course.yaml and {environment.spec}",),
+                code="no-channel",
             )
         error = translate(outcome, doing)
-        return error if error.default_code != "install" else network_error(outcome.text, doing)
+        return (
+            error
+            if error.default_code != "install"
+            else network_error(outcome.text, doing, host_of(outcome.text) or "the channel")
+        )
     error = translate(outcome, doing)
     if error.default_code == "install":
         return SolveError(doing, cause=error.cause, hints=error.hints)
