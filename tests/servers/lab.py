@@ -146,6 +146,14 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def ended(launcher: process.Spawned, seconds: float = 10) -> int:
+    """The exit code of a launcher that is to end by itself."""
+    code = launcher.popen.wait(seconds)
+    assert launcher.popen.stdin is not None
+    launcher.popen.stdin.close()
+    return code
+
+
 def clean(server: Server) -> None:
     """End whatever a failed test left."""
     process.kill_tree(server.pid)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coursectl import process
+from coursectl import paths, process
 from coursectl.backends import jupyter, jupyter_state
 from coursectl.errors import ServerError
 from coursectl.model.launch import Server
@@ -41,7 +41,7 @@ def launched(prefix: Path, course: Path) -> Iterator[tuple[process.Spawned, Serv
     yield launcher, server, family
     lab.clean(server)
     process.kill_tree(launcher.pid)
-    launcher.popen.wait()
+    lab.ended(launcher)
 
 
 @posix
@@ -63,8 +63,8 @@ def test_a_keeper_that_is_killed_takes_the_server_and_its_kernels_along(
 ) -> None:
     launcher, server, family = launched
     os.kill(server.pid, signal.SIGKILL)
-    assert lab.until(lambda: lab.all_gone([p for p in family if "sleep" not in p.name()]), 10), family
-    assert launcher.popen.wait(10) == 0  # it was told, and said so
+    assert lab.until(lambda: lab.all_gone(family), 10), family
+    assert lab.ended(launcher) == 0  # it was told, and said so
     assert jupyter.find(server.key) is None
     assert servers.status().servers == ()
 
@@ -76,7 +76,7 @@ def test_a_server_that_is_killed_leaves_no_kernel_and_is_reported(
     launcher, server, family = launched
     os.kill(next(p.pid for p in family if "jupyterlab" in p.cmdline()), signal.SIGKILL)
     assert lab.until(lambda: lab.all_gone(family), 8), family
-    assert launcher.popen.wait(10) == 0
+    assert lab.ended(launcher) == 0
     assert "crashed" in next(tmp_path.glob("*.log")).read_text()
     assert jupyter.find(server.key) is None
 
@@ -90,7 +90,7 @@ def test_down_in_another_terminal_ends_an_attached_server(
     assert servers.down().stopped == (server,)
     assert time.monotonic() - start < 8
     assert lab.all_gone(family), family
-    assert launcher.popen.wait(5) == 0
+    assert lab.ended(launcher) == 0
     assert "stopped" in next(tmp_path.glob("*.log")).read_text()
     assert servers.down().stopped == ()
 
@@ -166,7 +166,7 @@ def test_two_detached_semesters_outlive_their_launchers_until_down(prefix: Path,
     first, one = lab.launch(lab.request(prefix, course, detached=True))
     second, two = lab.launch(lab.request(prefix, course, semester="spring2027", detached=True))
     try:
-        assert first.popen.wait(10) == second.popen.wait(10) == 0
+        assert lab.ended(first) == lab.ended(second) == 0
         assert one.port != two.port
         assert {s.semester for s in servers.status().servers} == {"fall2026", "spring2027"}
         assert "2" in lab.execute(one, "print(1 + 1)")
@@ -189,7 +189,7 @@ def test_two_starts_at_once_make_one_server(prefix: Path, course: Path) -> None:
         (one, first), (two, second) = pool.map(lab.launch, [asked, asked])
     try:
         assert first == second
-        assert one.popen.wait(10) == two.popen.wait(10) == 0
+        assert lab.ended(one) == lab.ended(two) == 0
         api = lab.api(first, "/api/shutdown", method="POST")  # what "Shut Down" in JupyterLab's menu does
         assert api is None
         assert lab.until(lambda: jupyter.find_all() == (), 8)
@@ -204,7 +204,7 @@ def test_a_start_that_fails_says_the_end_of_the_log_and_leaves_nothing(tmp_path:
         jupyter.start(lab.request(tmp_path / "bare", course), Silent())
     assert "No module named jupyterlab" in (caught.value.cause or "")
     assert jupyter.find_all() == ()
-    assert not list(jupyter_state.paths.servers().glob("*/token"))
+    assert not list(paths.servers().glob("*/token"))
     report = servers.logs()
     assert not report.running
     assert any("No module named jupyterlab" in line for line in report.lines)

@@ -164,7 +164,7 @@ def _copy_of(
         {"pid": -1},
         {"pid": "1"},
         {"identity": "other:1"},
-        {"server": {}},
+        {"port": None},
     ],
     ids=["another process", "no process", "a group", "a word", "a reused id", "no port"],
 )

@@ -145,6 +145,7 @@ def _start_on_a_free_port(request: StartRequest, home: Path) -> Running:
             server = _describe(request, home, port, keeper)
             jupyter_state.remember(server)
             if not _answers(request, keeper, port, token):
+                end_keeper(keeper)
                 continue  # someone took the port between our look and the server's
             files.write_atomic(home / OPEN_PAGE, _login_page(server.url, token), mode=0o600)
             jupyter_state.save(server)
@@ -312,6 +313,7 @@ def watch(running: Running) -> EndReason:
         end_keeper(keeper)
         jupyter_state.clear(running.server.key, pid=running.server.pid)
         return EndReason.INTERRUPTED
+    end_keeper(keeper)  # it has ended: this closes our side of the leash
     jupyter_state.clear(running.server.key, pid=running.server.pid)
     known = {Ending.STOPPED: EndReason.STOPPED, Ending.SHUT_DOWN: EndReason.SHUT_DOWN}
     return next((reason for ending, reason in known.items() if ending == code), EndReason.CRASHED)
