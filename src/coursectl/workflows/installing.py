@@ -116,7 +116,8 @@ def install_request(
         )
     from coursectl.lockfiles.conda_lock import read_conda_lock
 
-    solution = read_conda_lock(lockfile).solution(build.platform, build.variant)
+    lock = read_conda_lock(lockfile, mirrors=network.mirrors)
+    solution = lock.solution(build.platform, build.variant)
     if solution is None:
         raise LockError(
             f"{_relative(course, lockfile)} has nothing for {build.platform} ({build.variant})",
