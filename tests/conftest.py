@@ -9,24 +9,23 @@
 (always)                     home, cache and configuration folders below ``tmp_path``
 ============================ =========================================================================
 
-The channels' own texts say what is in them: `channel.tiny`, `channel.build`, `channel.sample`.
+Their types, for annotations: `channel.served.TinyChannel`, `channel.program.Cli` and `Ran`. The channels' own
+texts say what is in them: `channel.tiny`, `channel.build`, `channel.sample`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 
 from channel.archive import Package
-from channel.served import ServedChannel
+from channel.program import Cli, Ran
+from channel.served import ServedChannel, TinyChannel
 from channel.server import ChannelServer
 
 _ENVIRONMENT_AT_START = dict(os.environ)
@@ -90,13 +89,6 @@ def loopback_channel(_built_channel: Path) -> Iterator[ServedChannel]:
         yield ServedChannel(server.url, server, _built_channel)
 
 
-class TinyChannel(Protocol):
-    """Writes a small channel and serves it until the test ends."""
-
-    def __call__(self, packages: Sequence[Package] | None = None, *, python: bool = False) -> ServedChannel:
-        """`packages`: the catalogue of `channel.tiny` by default; `python`: with the real python package."""
-
-
 @pytest.fixture
 def tiny_channel(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TinyChannel]:
     """A factory of small channels, each with a server of its own."""
@@ -128,34 +120,6 @@ def conda_forge_sample() -> Iterator[str]:
         )
     with serve_sample() as url:
         yield url
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """A command that ended: its exit code and what it printed."""
-
-    argv: tuple[str, ...]
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-    def json(self) -> Any:
-        """The envelope on standard output."""
-        return json.loads(self.stdout)
-
-
-class Cli(Protocol):
-    """Runs ``coursectl`` as a program."""
-
-    def __call__(
-        self,
-        *arguments: str | Path,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        timeout: float = 120,
-    ) -> Ran:
-        """`env` is added to the (isolated) environment of the test; fails the test at the timeout."""
 
 
 @pytest.fixture

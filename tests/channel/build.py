@@ -208,7 +208,7 @@ def _key() -> str:
     digest = hashlib.sha256(
         repr((REQUIREMENTS, AS_OF, VERSION, sys.base_prefix, sys.version, here())).encode()
     )
-    for module in ("archive", "interpreter", "wheels", "build"):
+    for module in ("archive", "compiled", "interpreter", "wheels", "build"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     return digest.hexdigest()[:16]
 

@@ -5,7 +5,7 @@ the placeholder, which the installer replaces as in packages of conda-forge; a s
 python-build-standalone): it finds its library beside itself; and Debian's again, whose ``site`` and
 ``sysconfig`` look for ``dist-packages`` and ``/usr/local`` and are turned back to what CPython has.
 
-Left out: tests, Tk, IDLE, the static library, and every byte-compiled file.
+Left out: tests, Tk, IDLE and the static library.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from channel.archive import PLACEHOLDER, File, Package
+from channel.compiled import with_bytecode
 from channel.tiny import day
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -79,7 +80,7 @@ def python_package(subdir: str) -> Package:
     """The running interpreter for this machine's platform, a stub with the same metadata for another."""
     real = subdir == here()
     if real:
-        files = dict(_python_files())
+        files = with_bytecode(dict(_python_files()), STAMP)
     else:
         name = "python.exe" if subdir == "win-64" else f"bin/python{MINOR}"
         files = {name: File(data=b"a stub: only the metadata are real\n", mode=0o755)}

@@ -23,7 +23,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from channel.archive import PLACEHOLDER, File, Package
-from channel.interpreter import MINOR, STAMP, VERSION
+from channel.compiled import with_bytecode
+from channel.interpreter import MINOR, STAMP, VERSION, here
 
 CONDA_NAMES = {"matplotlib": "matplotlib-base"}
 """Where conda-forge calls the package otherwise; the PyPI name becomes an alias that depends on it."""
@@ -253,7 +254,7 @@ def _native(wheel: Wheel, platform: str, depends: frozenset[str]) -> Package:
         build=f"py{MINOR.replace('.', '')}_0",
         depends=tuple(sorted({*depends, python})),
         subdir=platform,
-        files=files,
+        files=with_bytecode(files, STAMP) if platform == here() else files,
         timestamp=STAMP,
     )
 
