@@ -17,4 +17,5 @@ def info(context: typer.Context) -> Outcome:
     from coursectl.workflows.info import info as look
 
     session = session_of(context)
-    return Outcome(data=look(session.course, session.settings()))
+    inside = session.course_root is not None
+    return Outcome(data=look(session.course if inside else None, session.settings(with_course=inside)))

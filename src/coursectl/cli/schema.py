@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from coursectl.cli.common import command_app
 from coursectl.model.report import Outcome, Text
 
@@ -12,8 +10,8 @@ APPS = {"schema": app}
 
 
 @app.command()
-def schema(_context: typer.Context) -> Outcome:
+def schema() -> Outcome:
     """Print the JSON Schema of course.yaml; editors use it to complete and to check."""
-    from coursectl import config
+    from coursectl.config_model import schema_text
 
-    return Outcome(data=Text(text=config.schema_text()))
+    return Outcome(data=Text(text=schema_text()))

@@ -51,13 +51,5 @@ def logs(
 
 def _meant(session: Session, semester: str | None) -> servers.Selection:
     """The servers of the course that we are in; of any course outside one."""
-    from coursectl import config
-    from coursectl.errors import CourseFileError
-
-    try:
-        root = str(config.find_course_file(session.folder).parent)
-    except CourseFileError:
-        if session.options.folder is not None:
-            raise
-        root = None
-    return servers.Selection(course_root=root, semester=semester)
+    root = session.course_root
+    return servers.Selection(course_root=None if root is None else str(root), semester=semester)

@@ -42,6 +42,23 @@ class Session:
         return config.load_course(config.find_course_file(self.folder))
 
     @property
+    def course_root(self) -> Path | None:
+        """The folder of the course that we are in; ``None`` outside one.
+
+        Raises:
+            CourseFileError: ``-C`` names a folder without a course.
+        """
+        from coursectl import config
+        from coursectl.errors import CourseFileError
+
+        try:
+            return config.find_course_file(self.folder).parent
+        except CourseFileError:
+            if self.options.folder is not None:
+                raise
+            return None
+
+    @property
     def folder(self) -> Path:
         """Where the search for course.yaml begins."""
         from coursectl.settings import course_folder

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from coursectl.ui import views_staff
 from coursectl.ui.console import Console
+from coursectl.ui.lines import View, table
 from coursectl.ui.units import amount, duration
 
 if TYPE_CHECKING:
@@ -25,22 +27,6 @@ if TYPE_CHECKING:
 _SHOWN_PROBLEMS = 20
 
 
-class View:
-    """What a text form is given: where it will be shown, and whether more was asked for."""
-
-    def __init__(self, console: Console, verbose: bool) -> None:
-        self.console = console
-        self.verbose = verbose
-
-    def ok(self) -> str:
-        """The mark of what is well."""
-        return self.console.style("[ok]", "green")
-
-    def bad(self) -> str:
-        """The mark of what has to be mended."""
-        return self.console.style("[x]", "bold", "red")
-
-
 def lines(data: object, console: Console, *, verbose: bool = False) -> Iterable[str]:
     """The text form of a command's result.
 
@@ -51,19 +37,6 @@ def lines(data: object, console: Console, *, verbose: bool = False) -> Iterable[
     if view is None:
         raise TypeError(f"ui.views has no text form for {type(data).__name__}")
     return view(data, View(console, verbose))
-
-
-def table(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...] = ()) -> Iterator[str]:
-    """Rows in aligned columns.
-
-    >>> list(table([("a", "1"), ("long", "2")]))
-    ['a     1', 'long  2']
-    """
-    body = list(rows)
-    everything = [headers, *body] if headers else body
-    widths = [max(len(row[n]) for row in everything) for n in range(len(everything[0]))] if everything else []
-    for row in everything:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def plan_header(plan: LaunchPlan) -> str:
@@ -206,6 +179,8 @@ VIEWS: dict[str, Callable[[Any, View], Iterable[str]]] = {
     "OpenReport": _opened,
     "LogReport": _logs,
     "CommandResult": _nothing,
+    "InitReport": views_staff.init,
+    "InfoReport": views_staff.info,
     "EnvironmentList": _environments,
     "Verdicts": _verdicts,
     "Removed": _removed,
