@@ -60,13 +60,21 @@ def read_conda_lock(path: Path, *, mirrors: Mapping[str, tuple[str, ...]] | None
     Raises:
         LockError: there is no such file, or it is damaged or unsafe.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise LockError(f"cannot read {path}", cause=exc.strerror) from exc
-    lock = parse(data, str(path))
+    lock = parse(read_bytes(path), str(path))
     validate.refuse_unsafe(lock, str(path), mirrors=mirrors)
     return lock
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content.
+
+    Raises:
+        LockError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise LockError(f"cannot read {path}", cause=exc.strerror) from exc
 
 
 def parse(data: bytes, where: str) -> CondaLock:

@@ -2,14 +2,14 @@
 
 The form is pip's (pip.pypa.io, "Requirements File Format", "Secure installs"), of which a lock uses little:
 pins, markers and sha256 hashes; and, where the course's own spec has them, addresses (HTTPS) of where else to
-look. Whatever else the format allows (an editable folder, another file, an option) would make the file install
+look. Whatever else the format allows (an editable folder, another file, an option) would make it install
 something that it does not pin, so it is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
@@ -22,6 +22,7 @@ from coursectl.model.platform import Platform
 MAX_BYTES = 16 * 1024 * 1024
 _PYTHON = re.compile(r"#.*?\bpython(?:[ -]version)?[ =](\d+\.\d+)", re.IGNORECASE)
 _SPEC = re.compile(r"^# spec ([0-9a-f]{64})$", re.MULTILINE)
+_SIZES = re.compile(r"^# download bytes ([a-z0-9, -]+)$", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _ADDRESSES = ("--find-links", "--index-url", "--extra-index-url")
 
@@ -39,7 +40,7 @@ _MARKERS: dict[Platform, dict[str, str]] = {
 
 
 def read_requirements_lock(path: Path) -> PypiLock:
-    """The lock at `path`; its `sizes` are empty, since the file has none (release.yaml has).
+    """The lock at `path`; its `sizes` are those of the comment on top, if it has one.
 
     Raises:
         LockError: there is no such file, or it holds anything but pins with hashes.
@@ -74,7 +75,7 @@ def parse(data: bytes, where: str) -> PypiLock:
             _refuse(where, number, f"{pin.name} is there twice")
         seen.add((pin.name, pin.marker))
         pins.append(pin)
-    return PypiLock(python=_python(text, where), pins=tuple(pins), text=text, sizes={})
+    return PypiLock(python=_python(text, where), pins=tuple(pins), text=text, sizes=_sizes(text))
 
 
 def applicable(pins: Iterable[PypiPin], platform: Platform, python: str) -> tuple[PypiPin, ...]:
@@ -183,20 +184,35 @@ def _version_in(url: str) -> str:
     return found[1] if found else url
 
 
-def with_spec(text: str, digest: str) -> str:
-    """`text` with the digest of what was asked in a comment below its first line.
+def with_record(text: str, spec: str, sizes: Mapping[Platform, int | None]) -> str:
+    """`text` with the digest of what was asked, and the download sizes, in comments below its first line.
 
-    >>> with_spec("# python 3.11: x\\nsix==1\\n", "0" * 64).splitlines()[1]
-    '# spec 0000000000000000000000000000000000000000000000000000000000000000'
+    >>> print(with_record("# python 3.11: x\\nsix==1\\n", "0" * 64, {Platform.WIN_64: 7}))
+    # python 3.11: x
+    # spec 0000000000000000000000000000000000000000000000000000000000000000
+    # download bytes win-64 7
+    six==1
+    <BLANKLINE>
     """
-    first, _, rest = _SPEC.sub("", text).partition("\n")
-    return f"{first}\n# spec {digest}\n{rest.lstrip()}"
+    known = [f"{platform} {size}" for platform, size in sorted(sizes.items()) if size is not None]
+    first, *rest = [x for x in text.splitlines() if not _SPEC.match(x) and not _SIZES.match(x)]
+    lines = [first, f"# spec {spec}"]
+    if known:
+        lines.append(f"# download bytes {', '.join(known)}")
+    return "\n".join([*lines, *rest]) + "\n"
 
 
 def spec_of(text: str) -> str | None:
-    """The digest of what was asked, as `with_spec` wrote it; ``None`` where the lock does not say."""
+    """The digest of what was asked, as `with_record` wrote it; ``None`` where the lock does not say."""
     found = _SPEC.search(text[:2000])
     return found[1] if found else None
+
+
+def _sizes(text: str) -> dict[Platform, int | None]:
+    found = _SIZES.search(text[:2000])
+    pairs = [part.split() for part in found[1].split(", ")] if found else []
+    known = {str(p): p for p in Platform}
+    return {known[p[0]]: int(p[1]) for p in pairs if len(p) == 2 and p[0] in known and p[1].isdigit()}
 
 
 def _python(text: str, where: str) -> str:
