@@ -181,6 +181,7 @@ VIEWS: dict[str, Callable[[Any, View], Iterable[str]]] = {
     "CommandResult": _nothing,
     "InitReport": views_staff.init,
     "InfoReport": views_staff.info,
+    "FreezeReport": views_staff.freeze,
     "EnvironmentList": _environments,
     "Verdicts": _verdicts,
     "Removed": _removed,
