@@ -143,7 +143,8 @@ def translate(exc: Exception, url: str) -> CourseError:
             ),
             code="certificate",
         )
-    if isinstance(exc, requests.exceptions.Timeout):
+    # a time-out after retries comes as a ConnectionError that tells of it in its text only
+    if isinstance(exc, requests.exceptions.Timeout) or "timed out" in str(exc):
         cause = "it did not answer in time"
     elif isinstance(exc, requests.exceptions.ConnectionError):
         cause = _connection_cause(exc)

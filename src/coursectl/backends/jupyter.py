@@ -127,7 +127,8 @@ def start(request: StartRequest, progress: Progress) -> Running:
 
 def _prepare(home: Path, course_root: Path) -> None:
     """Make the private folder ready: the settings of this version, and nothing of the last server's."""
-    files.remove_tree(home / "runtime")
+    for part in ("runtime", "config"):
+        files.remove_tree(home / part)
     for part in ("runtime", "workspaces", "config"):
         jupyter_state.make_private(home / part)
     jupyter_env.write_settings(home, course_root)

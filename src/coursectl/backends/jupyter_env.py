@@ -47,6 +47,20 @@ if _keeper and os.name == "posix" and "_coursectl_leash" not in sys.modules:
 '''
 
 
+_LAB = """# By coursectl, for every start.
+from jupyterlab.labapp import LabApp
+
+_wanted = {
+    "news_url": None,
+    "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+    # an extension installed from the browser would change the environment behind the lockfile
+    "extension_manager": "readonly",
+}
+for _name in set(_wanted).intersection(LabApp.class_trait_names()):  # JupyterLab 3 ends on a strange name
+    setattr(c.LabApp, _name, _wanted[_name])
+"""
+
+
 def python(prefix: Path) -> Path:
     """The prefix's interpreter: conda and venv differ on Windows."""
     if sys.platform != "win32":
@@ -135,14 +149,6 @@ def write_settings(home: Path, course_root: Path) -> None:
         CourseError: the folder cannot be written.
     """
     config = home / "config"
-    lab = {
-        "LabApp": {
-            "news_url": None,
-            "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
-            # an extension installed from the browser would change the environment behind the lockfile
-            "extension_manager": "readonly",
-        }
-    }
     server = {
         "KernelManager": {"shutdown_wait_time": 2.0},
         "MultiKernelManager": {"default_kernel_name": "python3"},
@@ -151,11 +157,11 @@ def write_settings(home: Path, course_root: Path) -> None:
         "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}
     }
     for name, content in (
-        ("jupyter_lab_config.json", lab),
         ("jupyter_server_config.json", server),
         ("labconfig/default_setting_overrides.json", overrides),
     ):
         files.write_atomic(config / name, json.dumps(content, indent=1), mode=0o600)
+    files.write_atomic(config / "jupyter_lab_config.py", _LAB, mode=0o600)
     leash = _LEASH.replace("@ROOT@", ascii(str(course_root)))
     files.write_atomic(config / "jupyter_server_config.py", leash, mode=0o600)
 
