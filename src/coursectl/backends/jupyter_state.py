@@ -33,7 +33,7 @@ def server_key(course_root: Path | str, semester: str, environment: str, variant
     """The name of a server: the same folder, semester, environment and variant have one server.
 
     >>> server_key("/c", "fall2026", "phys398", "cpu")
-    'ed8b3b9ee4fda9f7'
+    'bca0642050b145a2'
     """
     words = json.dumps(["server", 1, str(course_root), semester, environment, variant])
     return hashlib.sha256(words.encode()).hexdigest()[:16]
