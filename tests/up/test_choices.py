@@ -135,7 +135,7 @@ def test_a_variant_asked_for_is_taken_or_refused_with_the_list() -> None:
 def test_a_semester_without_the_default_takes_its_fallback_and_says_so() -> None:
     choice = choose(course(), release(conda=False), Platform.LINUX_64, NO_GPU, wanted=None, variant="auto")
     assert choice.environment.name == "phys398-pypi"
-    assert choice.reasons[0] == "environment phys398-pypi: phys398 is not part of fall2026, so its fallback"
+    assert choice.reasons[0] == "environment: phys398-pypi, because phys398 is not part of fall2026"
 
 
 def test_a_platform_without_the_default_takes_its_fallback() -> None:

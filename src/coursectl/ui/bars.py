@@ -14,7 +14,7 @@ from coursectl.ui.units import amount, duration
 class _Amount(ProgressColumn):
     def render(self, task: Task) -> Text:
         unit = str(task.fields.get("unit", ""))
-        done = amount(int(task.completed), unit)
+        done = amount(int(task.completed), unit if task.total is None or unit == "bytes" else "")
         if task.total is None:
             return Text(done if task.completed else "")
         return Text(f"{done} of {amount(int(task.total), unit)}")

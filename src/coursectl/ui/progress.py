@@ -118,11 +118,12 @@ class _PlainTask:
         """A log does not need every package's name."""
 
     def _state(self, now: float) -> str:
+        done = amount(self._done, self._unit if not self._total or self._unit == "bytes" else "")
         of = f" of {amount(self._total, self._unit)}" if self._total else ""
         left = ""
         if self._total and 0 < self._done < self._total:
             left = f", about {duration((now - self._start) * (self._total - self._done) / self._done)} left"
-        return f"{self._label}: {amount(self._done, self._unit)}{of}{left}"
+        return f"{self._label}: {done}{of}{left}"
 
     def _print(self, text: str) -> None:
         if callable(self._line):

@@ -78,9 +78,9 @@ def _default(
         seen.append(name)
         environment = release.environment(name)
         if environment is not None and environment.build(platform, BASE_VARIANT) is not None:
-            return environment, (f"environment {name}: {why}",) if why else ()
+            return environment, (f"environment: {name}, because {why}",) if why else ()
         missing = f"is not part of {release.semester}" if environment is None else f"is not for {platform}"
-        why = f"{name} {missing}, so its fallback"
+        why = f"{name} {missing}"
         name = course.environment(name).fallback
     raise LockError(
         f"{release.semester} has nothing for {platform}",

@@ -95,16 +95,15 @@ def prepare(course: Course, wish: Wish, network: Network, facts: Facts) -> Ready
         return ready  # the fallback is not for this machine: the first choice reports its own trouble
     if second.plan.installed:
         why = (
-            f"environment {second.environment.name}: installed already; "
+            f"environment: {second.environment.name}, because it is installed; "
             f"`coursectl up --env {ready.environment.name}` installs the main one"
         )
     else:
         unreachable = _unreachable_channel(course, ready.environment, network)
         if unreachable is None:
             return ready
-        chosen, wanted = second.environment.name, ready.environment.name
-        why = f"environment {chosen}: {unreachable}, so the fallback of {wanted}"
-    reasons = (why, *(r for r in second.plan.reasons if not r.startswith("environment ")))
+        why = f"environment: {second.environment.name}, because {unreachable}"
+    reasons = (why, *(r for r in second.plan.reasons if not r.startswith("environment:")))
     return replace(second, plan=replace(second.plan, reasons=reasons))
 
 
