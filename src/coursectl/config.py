@@ -23,8 +23,8 @@ from coursectl.model.course import (
     name_problem,
 )
 from coursectl.model.platform import Platform, VirtualPackage
-from coursectl.model.semester import Semester
-from coursectl.within import address_problem, channel_problem, link_problem, path_problem
+from coursectl.model.semester import Season, Semester
+from coursectl.within import address_problem, channel_problem, link_problem, path_problem, shown
 
 COURSE_FILE = "course.yaml"
 KINDS = {
@@ -177,7 +177,9 @@ class _Reader:
             semester = Semester.parse(name)
         except ValueError as exc:
             raise self.fail(
-                where, f"{name!r} is not a semester", cause="write a season and a year, such as fall2025"
+                where,
+                f"{name!r} is not a semester",
+                cause=f"write a season and a year, such as fall2025; seasons: {', '.join(Season)}",
             ) from exc
         if file.environments is not None and not file.environments:
             raise self.fail((*where, "environments"), f"{name} pins no environment")
@@ -197,7 +199,13 @@ class _Reader:
                 cause="an environment file ends in .yml or .yaml, a requirements file in .txt or .in",
             )
         if not (self.root / spec).is_file():
-            raise self.fail((*where, "spec"), f"there is no file {spec}", cause=f"looked in {self.root}")
+            kinds = (p for g in ("*", "*/*") for p in self.root.glob(g) if p.suffix in KINDS)
+            raise self.fail(
+                (*where, "spec"),
+                f"there is no file {spec}",
+                cause=f"looked in {self.root}",
+                hints=did_you_mean(spec, (p.relative_to(self.root).as_posix() for p in kinds)),
+            )
         platforms = self.platforms((*where, "platforms"), file.platforms, outer)
         if engine is EngineKind.PYPI:
             self.pypi_only(where, file)
@@ -257,7 +265,7 @@ class _Reader:
         for number, channel in enumerate(given):
             problem = channel_problem(channel)
             if problem is not None:
-                raise document.error((*base, number), f"{channel!r} is not a channel", cause=problem)
+                raise document.error((*base, number), f"{shown(channel)!r} is not a channel", cause=problem)
         channels = tuple(dict.fromkeys(c for c in given if c not in _NO_CHANNEL))
         if not channels:
             raise document.error(
@@ -339,7 +347,13 @@ class _Reader:
     def address(self, where: KeyPath, text: str) -> None:
         problem = address_problem(text)
         if problem is not None:
-            raise self.fail(where, f"{text!r} cannot be used in {dotted(where)}", cause=problem)
+            name = where[0] == "mirrors" and channel_problem(text) is None
+            raise self.fail(
+                where,
+                f"{shown(text)!r} cannot be used in {dotted(where)}",
+                cause=problem,
+                hints=(f"a channel's address is https://conda.anaconda.org/{text}",) if name else (),
+            )
 
     def sections(self) -> None:
         """What later parts of the program read: checked now, so that nothing wrong waits for its day."""

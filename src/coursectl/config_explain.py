@@ -38,7 +38,7 @@ def explain(document: Document, model: type, fallback: str) -> CourseFileError:
     faults.sort(key=lambda f: document.line(f.where) or 0)
     first, *others = faults
     hints: tuple[Hint | str, ...] = first.hints
-    hints += tuple(str(document.error(f.where, f"{f.message} (too)")) for f in others[:_MOST])
+    hints += tuple(f"also wrong: {document.error(f.where, f.message)}" for f in others[:_MOST])
     return document.error(first.where, first.message, cause=first.cause, hints=hints)
 
 

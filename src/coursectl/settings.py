@@ -13,7 +13,7 @@ from coursectl.documents import did_you_mean
 from coursectl.errors import UsageError
 from coursectl.model.course import BASE_VARIANT, Course, name_problem
 from coursectl.model.semester import Semester
-from coursectl.within import address_problem
+from coursectl.within import address_problem, shown
 
 AUTO = "auto"
 """The variant that is chosen by a probe of the machine."""
@@ -308,7 +308,7 @@ def _pairs(given: object, origin: str) -> dict[str, tuple[str, ...]]:
             address_problem(target) if sign else "write FROM=TO, several with blanks between"
         )
         if problem is not None:
-            raise UsageError(f"{origin}: {word!r} is not a mirror", cause=problem)
+            raise UsageError(f"{origin}: {shown(str(word))!r} is not a mirror", cause=problem)
         source = source.rstrip("/")
         found[source] = (*found.get(source, ()), target.rstrip("/"))
     return found

@@ -15,7 +15,7 @@ from coursectl.documents import Document, KeyPath, did_you_mean, dotted
 from coursectl.model.platform import Platform
 from coursectl.specs_conda import selector, spec_name, spec_problem
 from coursectl.specs_pip import PipLine, Requirements, read_pip_list, read_requirements
-from coursectl.within import channel_problem
+from coursectl.within import channel_problem, shown
 
 __all__ = [
     "AptLine",
@@ -161,7 +161,7 @@ class _CondaReader:
             where = ("channels", number)
             problem = channel_problem(channel) if isinstance(channel, str) else "it is not a text"
             if problem is not None:
-                raise self.document.error(where, f"{channel!r} is not a channel", cause=problem)
+                raise self.document.error(where, f"{shown(str(channel))!r} is not a channel", cause=problem)
             assert isinstance(channel, str)
             if channel == "defaults":
                 self.notice(where, "the channel `defaults` is left out: it differs from person to person")

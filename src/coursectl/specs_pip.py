@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from coursectl import documents
 from coursectl.documents import file_error
 from coursectl.errors import CourseFileError
-from coursectl.within import has_secret, link_problem, path_problem
+from coursectl.within import has_secret, link_problem, path_problem, shown
 
 MAX_FILES = 50
 """Files that may be chained with ``-r``."""
@@ -313,4 +313,4 @@ def _unlockable(
             "or publish an archive of it and write `package @ https://.../package-1.0.tar.gz`",
         )
     )
-    return file_error(spec, number, f"{text!r} cannot be locked", cause=why, hints=hints)
+    return file_error(spec, number, f"{shown(text)!r} cannot be locked", cause=why, hints=hints)

@@ -72,6 +72,15 @@ def address_problem(text: str) -> str | None:
     return None
 
 
+def shown(address: str) -> str:
+    """`address` as a message may show it.
+
+    >>> shown("https://me:pw@example.edu/t/ab-1/x")
+    'https://***@example.edu/t/***/x'
+    """
+    return re.sub(r"/t/[^/]+", "/t/***", re.sub(r"(://)[^/@\s]+@", r"\1***@", address))
+
+
 def has_secret(address: str) -> bool:
     """Whether an address carries a user, password or conda token (``/t/TOKEN/``).
 

@@ -227,8 +227,10 @@ def _suite(course: Path, folder: Path, scan: Scan) -> tuple[str, ...]:
     home, place = course.resolve(), folder.resolve()
     if not place.is_relative_to(home):
         return ()
-    kinds = {(place / n).parent.relative_to(home).as_posix() + f"/*{Path(n).suffix}" for n in scan.notebooks}
-    return tuple(sorted(kind.removeprefix("./") for kind in kinds))
+    found = [(place / name).relative_to(home) for name in scan.notebooks]
+    # a text notebook is named itself: *.md beside it would take in the README
+    patterns = {(p.with_name("*.ipynb") if p.suffix == ".ipynb" else p).as_posix() for p in found}
+    return tuple(sorted(patterns))
 
 
 def _new(

@@ -267,7 +267,7 @@ def _modules_by_line(code: str) -> Iterator[tuple[str, int]]:
             yield found[1], number
         elif found:
             for part in found[2].split(","):
-                word = part.split("#")[0].strip().split(" ")[0]
+                word = re.split("[#;]", part)[0].strip().split(" ")[0]
                 if re.fullmatch(r"[A-Za-z_][\w.]*", word):
                     yield word, number
 
