@@ -165,8 +165,8 @@ def render(release: Release) -> str:
             f"  {_text(environment.name)}:",
             f"    engine: {environment.engine}",
             f"    lockfile: {_text(environment.lockfile)}",
-            f"    lock_sha256: {_text(environment.lock_digest)}",
-            f"    spec_digest: {_text(environment.spec_digest)}",
+            f'    lock_sha256: "{environment.lock_digest}"',
+            f'    spec_digest: "{environment.spec_digest}"',
         ]
         if environment.python is not None:
             lines.append(f'    python: "{environment.python}"')
@@ -186,7 +186,7 @@ def _build_lines(build: BuildRelease) -> list[str]:
         lines.append(f"        download_bytes: {build.download_bytes}")
     if build.installed_bytes is not None:
         lines.append(f"        installed_bytes: {build.installed_bytes}")
-    return [*lines, f"        digest: {_text(build.digest)}"]
+    return [*lines, f'        digest: "{build.digest}"']
 
 
 def _text(value: str) -> str:

@@ -65,9 +65,9 @@ def render(
 
 
 def builds(job: Job, lock: CondaLock | PypiLock) -> tuple[BuildRelease, ...]:
-    """What release.yaml says of each build in `lock`, in the order of the course."""
+    """What release.yaml says of each build in `lock`, sorted by platform and variant."""
     found = []
-    for platform, variant in job.wanted:
+    for platform, variant in sorted(job.wanted):
         if isinstance(lock, PypiLock):
             pins = requirements.applicable(lock.pins, platform, lock.python)
             digest = pypi_build_digest(platform, lock.python, pins)
