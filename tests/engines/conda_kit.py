@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -69,9 +69,7 @@ def environment(
 ) -> Environment:
     variants = [Variant(name="cpu", platforms=tuple(platforms))]
     if virtual:
-        variants.append(
-            Variant(name="cuda", platforms=(Platform.LINUX_64,), virtual_packages=tuple(virtual))
-        )
+        variants.append(Variant(name="cuda", platforms=(Platform.LINUX_64,), virtual_packages=tuple(virtual)))
     return Environment(
         name="phys398",
         spec="environments/phys398.yml",
@@ -92,7 +90,7 @@ def solve(
     as_of: date | None = None,
     keep: Sequence[CondaPackage] = (),
     update: Sequence[str] = (),
-    mirrors: dict[str, tuple[str, ...]] | None = None,
+    mirrors: Mapping[str, tuple[str, ...]] | None = None,
     offline: bool = False,
 ) -> CondaSolution:
     channels = [channel] if isinstance(channel, str) else list(channel)
@@ -120,7 +118,7 @@ def install_request(
     *,
     digest: str = "d1ge57" * 8,
     offline: bool = False,
-    mirrors: dict[str, tuple[str, ...]] | None = None,
+    mirrors: Mapping[str, tuple[str, ...]] | None = None,
 ) -> InstallRequest:
     return InstallRequest(
         prefix=prefix,
