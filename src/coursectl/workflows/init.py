@@ -21,6 +21,8 @@ from coursectl.model.semester import Semester
 from coursectl.workflows.init_sources import FirstEnvironment, InitOptions, first_environment, slug
 from coursectl.workflows.notebook_scan import InNotebookInstall
 
+__all__ = ["InitOptions", "InitReport", "init"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitReport:

@@ -19,6 +19,7 @@ from coursectl.model.platform import Platform
 from coursectl.model.semester import Semester
 from coursectl.specs import read_apt, read_conda_spec, read_requirements
 from coursectl.specs_pip import is_conda_list
+from coursectl.within import path_problem
 from coursectl.workflows.import_names import PLATFORM_MODULES, package_for
 from coursectl.workflows.notebook_scan import Scan, scan_notebooks
 
@@ -120,6 +121,9 @@ def _adopt(
     inside = source.resolve().is_relative_to(folder.resolve())
     root = folder.resolve() if inside else source.parent
     path = source.resolve().relative_to(root).as_posix() if inside else source.name
+    problem = path_problem(path)
+    if problem is not None:
+        raise UsageError(f"{path} cannot be named in course.yaml", cause=problem, hints=("rename it",))
     warnings: list[str] = []
     name, channels, python = course, True, None
     if kind is EngineKind.CONDA:
@@ -219,7 +223,13 @@ def _from_notebooks(
         warnings.append(f"there is no notebook in {folder.name}")
     chosen = tuple(sorted(packages.items()))
     new = _new(name, chosen, options, f"from the imports of {len(scan.notebooks)} notebooks")
-    return replace(new, scan=scan, warnings=tuple(warnings), suite=_suite(course, folder, scan))
+    suite = _suite(course, folder, scan)
+    for pattern in suite:
+        problem = path_problem(pattern)
+        if problem is not None:
+            warnings.append(f"{pattern} is not in the suite: {problem}")
+    suite = tuple(p for p in suite if path_problem(p) is None)
+    return replace(new, scan=scan, warnings=tuple(warnings), suite=suite)
 
 
 def _suite(course: Path, folder: Path, scan: Scan) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -110,16 +111,17 @@ def scan_notebooks(folder: Path) -> Scan:
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
+    """Notebooks below `folder`, in order; links to folders are not followed."""
     count = 0
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder).parts
-        if any(p.startswith(".") or p in _SKIPPED for p in inner) or not path.is_file():
-            continue
-        if path.suffix == ".ipynb" or (path.suffix in (".py", ".md") and _is_text_notebook(path)):
-            count += 1
-            if count > MAX_NOTEBOOKS:
-                return
-            yield path
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _SKIPPED)
+        for name in sorted(n for n in names if not n.startswith(".")):
+            path = Path(place, name)
+            if path.suffix == ".ipynb" or (path.suffix in (".py", ".md") and _is_text_notebook(path)):
+                count += 1
+                if count > MAX_NOTEBOOKS:
+                    return
+                yield path
 
 
 def _is_text_notebook(path: Path) -> bool:
