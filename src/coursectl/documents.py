@@ -8,7 +8,6 @@ one from libyaml where PyYAML has it, so a refusal happens before the rest of th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +98,8 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> tuple[str, ...]:
     >>> did_you_mean("x", ["channels"])
     ()
     """
+    import difflib  # 5 ms that only an error needs
+
     near = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return (f"did you mean {near[0]}?",) if near else ()
 

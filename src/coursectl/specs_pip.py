@@ -214,7 +214,8 @@ def _option(collected: _Collected, spec: str, number: int, text: str, *, constra
     if word in _EDITABLE:
         raise _unlockable(spec, number, text, "it is an editable install of a folder, which has no hash")
     if word in _FILE_OPTIONS:
-        included = _included(collected, spec, number, value)
+        # conda's documentation once wrote `-r file:requirements.txt`, and courses still have it
+        included = _included(collected, spec, number, re.sub(r"^file:(?!/)", "", value))
         _file(collected, included, constraint=constraint or _FILE_OPTIONS[word] == "-c")
     elif word in _ADDRESS_OPTIONS:
         if not re.match(r"https?://", value):

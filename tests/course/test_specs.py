@@ -32,7 +32,7 @@ dependencies:
   - uvloop  # [not win]
   - pip
   - pip:
-      - -r reqs/extra.txt
+      - -r file:reqs/extra.txt
       - -f https://download.example.org/whl/torch_stable.html
       - --find-links=https://wheels.example.org/
       - torch==1.5.0+cpu
