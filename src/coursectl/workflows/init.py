@@ -26,7 +26,8 @@ __all__ = ["InitOptions", "InitReport", "init"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitReport:
-    """What `init` did. Paths are relative to `folder`; texts of `warnings` are for a person to act on.
+    """What `init` did. Paths are relative to `folder`; `warnings` are what a person should act on beside
+    `installs` (lines of notebooks that install past the lock) and `unreadable` (notebook, why).
 
     `packages` maps each package asked for to the import that it was found by ("" where it was not an
     import); `next_command` is what to type next.

@@ -201,7 +201,7 @@ def _from_conda_list(source: Path, name: str) -> FirstEnvironment:
 def _from_notebooks(
     course: Path, folder: Path, scan: Scan, name: str, options: InitOptions
 ) -> FirstEnvironment:
-    warnings: list[str] = [f"{n} was not read: {why}" for n, why in scan.unreadable]
+    warnings: list[str] = []
     conda = options.engine is not EngineKind.PYPI
     packages: dict[str, str] = {}
     for found in scan.imports:
@@ -216,9 +216,6 @@ def _from_notebooks(
             warnings.append(f"{place}: {found.module} has no package on {side}")
         else:
             packages.setdefault(package, found.module.split(".")[0])
-    for install in scan.installs:
-        place = f"{install.notebook}, cell {install.cell}, line {install.line}"
-        warnings.append(f"{place} installs past the lock: {install.text}")
     if not scan.notebooks:
         warnings.append(f"there is no notebook in {folder.name}")
     chosen = tuple(sorted(packages.items()))
