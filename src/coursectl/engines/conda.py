@@ -91,7 +91,7 @@ class CondaEngine:
         with conda_stage.holding(environments, progress):
             conda_stage.clear_leftovers(environments)
             cache = conda_cache.open_cache(request.network.cache, environments)
-            with conda_stage.holding(cache.own.parent, progress):
+            with conda_stage.holding(cache.own.parent, progress):  # other homes may share the cache
                 conda_cache.clear_cache_leftovers(cache)
                 yield cache
 

@@ -19,13 +19,8 @@ _MOST_SEALS = 5_000  # packages; about 400 kB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageCache:
-    """Folders with unpacked packages, in order of look-up; `own` is the one that is written to.
+    """The folder `own` of unpacked packages, and what coursectl keeps beside it."""
 
-    A cache that this user cannot write (a campus installation, a USB stick) is used as it is, no lock taken
-    in it, and what it lacks goes into a cache beside the environments.
-    """
-
-    layers: tuple[Path, ...]
     own: Path
 
     @property
@@ -35,19 +30,34 @@ class PackageCache:
 
 
 def open_cache(cache: Path, environments: Path) -> PackageCache:
-    """The package cache below `cache`, or as a read-only layer over one below `environments`.
+    """The package cache below `cache`; where that cannot be written, one below `environments` on top of it.
+
+    A cache on a read-only disk (a campus installation, a USB stick) is used as it is: nothing is written
+    there and no lock is taken, and what it lacks goes into the other. rattler has layers for this, but writes
+    its lock files into them too as long as their permission bits allow it. So its packages are linked in.
 
     Raises:
         CourseError: neither folder can be made or written.
     """
-    shared = cache / "conda" / "pkgs"
-    if not shared.is_dir():
-        _make(shared)
-    if os.access(shared, os.W_OK):
-        return PackageCache(layers=(shared,), own=shared)
+    folder = cache / "conda" / "pkgs"
+    if not folder.is_dir():
+        _make(folder)
+    if os.access(folder, os.W_OK):
+        return PackageCache(own=folder)
     own = environments / ".cache" / "pkgs"
     _make(own)
-    return PackageCache(layers=(own, shared), own=own)
+    _borrow(folder, own)
+    return PackageCache(own=own)
+
+
+def _borrow(source: Path, own: Path) -> None:
+    """Link the packages of `source` into `own`; where links are not allowed, they are fetched instead."""
+    for folder in source.iterdir():
+        link = own / folder.name
+        if folder.name.startswith(".") or not folder.is_dir() or os.path.lexists(link):
+            continue
+        with contextlib.suppress(OSError):
+            link.symlink_to(folder, target_is_directory=True)
 
 
 def _make(folder: Path) -> None:

@@ -60,14 +60,15 @@ class Failure(Exception):
 
 
 def client_of(request: Mapping[str, Any]) -> Client:
-    """The HTTP client of a request: its mirrors, then retries of what passes by itself."""
+    """The HTTP client of a request: with its mirrors, and retries of what passes by itself."""
     from rattler.networking import Client
     from rattler.networking.middleware import MirrorMiddleware, RetryMiddleware
 
     mirrors = {base: list(others) for base, others in request["mirrors"].items()}
-    first = [MirrorMiddleware(mirrors)] if mirrors else []
+    # retries outside, mirrors inside: each try goes to the mirror that failed least
     retries = 0 if request["offline"] else _RETRIES
-    return Client([*first, RetryMiddleware(retries)], user_agent="coursectl")
+    last = [MirrorMiddleware(mirrors)] if mirrors else []
+    return Client([RetryMiddleware(retries), *last], user_agent="coursectl")
 
 
 def build_number(build: str) -> int:
@@ -112,9 +113,8 @@ def record_of(package: Mapping[str, Any], platform: str) -> RepoDataRecord:
 async def install(request: Mapping[str, Any], events: Events) -> dict[str, Any]:
     """Link `packages` into the empty folder `staging`, with `final` written where a prefix is.
 
-    The request: ``packages``, ``platform``, ``staging``, ``final``, ``caches`` (package caches in order of
-    look-up), ``full`` (compare the cache's files with their hashes, and fetch again what differs),
-    ``mirrors``, ``offline``.
+    The request: ``packages``, ``platform``, ``staging``, ``final``, ``cache``, ``full`` (compare the cache's
+    files with their hashes, and fetch again what differs), ``mirrors``, ``offline``.
     """
     import rattler
     from rattler.package_cache import PackageCache, ValidationMode
@@ -124,7 +124,7 @@ async def install(request: Mapping[str, Any], events: Events) -> dict[str, Any]:
 
     records = [record_of(package, request["platform"]) for package in request["packages"]]
     mode = ValidationMode.full() if request["full"] else ValidationMode.fast()
-    cache = PackageCache.new_layered([Path(p) for p in request["caches"]], False, mode)
+    cache = PackageCache.new_layered([Path(request["cache"])], False, mode)
     index = await cache.index()
     missing = [r for r in records if not index.contains_record(r)]
     sizes = [r.size for r in missing]

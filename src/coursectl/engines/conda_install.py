@@ -116,7 +116,7 @@ def _request(
         "platform": request.record.platform,
         "staging": str(staging),
         "final": str(request.prefix),
-        "caches": [str(layer) for layer in cache.layers],
+        "cache": str(cache.own),
         "full": full,
     }
 
