@@ -44,6 +44,14 @@ _MOVED = (
 _DROPPED = ("COURSECTL_", "CONDA_", "JUPYTER", "MAMBA_", "RATTLER_", "VIRTUAL_ENV", "IPYTHONDIR", "NO_COLOR")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first build of the big channel takes minutes: it does not count against the test that met it."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if {"loopback_channel", "tiny_channel"} & set(fixtures) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or touches the files and settings of the person who runs it."""

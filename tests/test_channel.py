@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ from channel.plain_rattler import Refused, install, solve
 from channel.served import ServedChannel, TinyChannel
 from channel.server import ChannelServer
 from channel.tiny import PLATFORMS, catalogue, day, write_tiny
+
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux", reason="packages of the tiny channel that run are shell scripts for Linux"
+)
 
 
 def _output(program: Path, *arguments: str) -> str:
@@ -142,16 +147,16 @@ def test_a_server_that_is_down_refuses_and_returns_on_its_port(served: ChannelSe
     assert requests.get(f"{url}/a.bin", timeout=5).status_code == 200
 
 
-def test_two_hundred_connections_at_once_are_all_answered(served: ChannelServer) -> None:
-    gate = threading.Barrier(200)
+def test_a_hundred_connections_at_once_are_all_answered(served: ChannelServer) -> None:
+    gate = threading.Barrier(100)
 
     def ask(_: int) -> int:
         gate.wait(timeout=30)
         return requests.get(f"{served.url}/a.bin", timeout=30).status_code
 
-    with ThreadPoolExecutor(200) as pool:
-        assert set(pool.map(ask, range(200))) == {200}
-    assert served.count("/a.bin", method="GET") == 200
+    with ThreadPoolExecutor(100) as pool:
+        assert set(pool.map(ask, range(100))) == {200}
+    assert served.count("/a.bin", method="GET") == 100
 
 
 def test_a_stopped_server_ends_its_stalled_answers_and_threads(tmp_path: Path) -> None:
@@ -216,6 +221,7 @@ def test_what_cannot_be_solved_is_refused_by_name(tiny_channel: TinyChannel, spe
         solve(tiny_channel().url, [spec], platform="linux-64")
 
 
+@linux_only
 def test_prefixes_and_entry_points_of_the_tiny_channel_work(
     tiny_channel: TinyChannel, tmp_path: Path
 ) -> None:

@@ -75,7 +75,8 @@ _UV_PLATFORMS = {
     "osx-arm64": "aarch64-apple-darwin",
     "win-64": "x86_64-pc-windows-msvc",
 }
-_UNUSED_AFTER = 14 * 24 * 3600.0  # seconds
+_PATIENCE = 900.0  # seconds for one download step
+_UNUSED_AFTER = 3 * 24 * 3600.0  # seconds
 
 
 def _pip_tags(platform: str) -> list[str]:
@@ -89,7 +90,13 @@ def _pip_tags(platform: str) -> list[str]:
 
 def _call(argv: list[str | Path], environment: Mapping[str, str], stdin: str = "") -> str:
     done = subprocess.run(
-        argv, input=stdin, capture_output=True, text=True, env=dict(environment), check=False
+        argv,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=dict(environment),
+        check=False,
+        timeout=_PATIENCE,
     )
     if done.returncode != 0:
         raise BuildError(f"{Path(argv[0]).name} {argv[1]} failed:\n{done.stderr[-2000:]}")

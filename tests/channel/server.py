@@ -52,44 +52,15 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
+
+from channel.faults import Fault, FaultKind, Faults
 
 BACKLOG = 512
 """Connections that may wait: an installer opens dozens at once; a short queue looks like a broken network."""
 
 PORTAL_PAGE = b"<!doctype html><html><title>Campus Wi-Fi</title><body>Please log in.</body></html>\n"
-
-
-class FaultKind(StrEnum):
-    """What goes wrong."""
-
-    FAIL = "fail"
-    TRUNCATE = "truncate"
-    RESET = "reset"
-    STALL = "stall"
-    SLOW = "slow"
-    CORRUPT = "corrupt"
-    PORTAL = "portal"
-    REDIRECT = "redirect"
-    NO_RANGES = "no-ranges"
-    NEW_ETAGS = "new-etags"
-
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """One thing that goes wrong; see the module's text. `hits` counts the requests that met it."""
-
-    kind: FaultKind
-    pattern: str = "*"
-    times: int | None = None
-    status: int = 503
-    retry_after: float | None = None
-    after: int = 0
-    rate: float = 0.0
-    location: str = ""
-    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,17 +81,16 @@ class _Body:
     modified: float
 
 
-class ChannelServer:
+class ChannelServer(Faults):
     """Serves folders; start it with ``with`` or `start`. See the module's text."""
 
     def __init__(self, root: Path | Mapping[str, Path], *, port: int = 0) -> None:
+        super().__init__()
         self.mounts: dict[str, Path] = {"": root} if isinstance(root, Path) else dict(root)
         self.port = port
         self._extra: dict[str, tuple[bytes, float]] = {}
-        self._faults: list[Fault] = []
         self._log: list[Request] = []
         self._mutex = threading.Lock()
-        self._healed = threading.Event()
         self._http: _Http | None = None
         self._thread: threading.Thread | None = None
 
@@ -151,7 +121,6 @@ class ChannelServer:
 
     def start(self) -> Self:
         """Listen; the port is chosen at the first start and kept."""
-        self._healed.clear()
         self._http = _Http(("127.0.0.1", self.port), self)
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(
@@ -164,10 +133,12 @@ class ChannelServer:
         """Close the port and every connection; nothing where it does not run."""
         if self._http is None or self._thread is None:
             return
-        self._healed.set()  # stalled answers end
         self._http.shutdown()
         self._thread.join()
-        self._http.close_all()
+        workers = self._http.close_all()
+        self.release()  # only now: no new request can begin to stall
+        for worker in workers:
+            worker.join(timeout=10)
         self._http = None
 
     def __enter__(self) -> Self:
@@ -184,77 +155,6 @@ class ChannelServer:
             yield
         finally:
             self.start()
-
-    def heal(self) -> None:
-        """End all faults."""
-        with self._mutex:
-            self._faults.clear()
-        self._healed.set()
-        self._healed = threading.Event()
-
-    def _add(self, fault: Fault) -> Fault:
-        with self._mutex:
-            self._faults.append(fault)
-        return fault
-
-    def fail(
-        self,
-        pattern: str = "*",
-        *,
-        status: int = 503,
-        retry_after: float | None = None,
-        times: int | None = None,
-    ) -> Fault:
-        """Answer with an error status (503, 429, 404 ...)."""
-        return self._add(
-            Fault(kind=FaultKind.FAIL, pattern=pattern, status=status, retry_after=retry_after, times=times)
-        )
-
-    def truncate(self, pattern: str = "*", *, after: int = 0, times: int | None = None) -> Fault:
-        """End the body after that many bytes with an orderly close."""
-        return self._add(Fault(kind=FaultKind.TRUNCATE, pattern=pattern, after=after, times=times))
-
-    def reset(self, pattern: str = "*", *, after: int = 0, times: int | None = None) -> Fault:
-        """Break the connection (RST) after that many bytes."""
-        return self._add(Fault(kind=FaultKind.RESET, pattern=pattern, after=after, times=times))
-
-    def stall(self, pattern: str = "*", *, after: int = 0, times: int | None = None) -> Fault:
-        """Send that many bytes, then nothing, until `heal` or `stop`."""
-        return self._add(Fault(kind=FaultKind.STALL, pattern=pattern, after=after, times=times))
-
-    def slow(self, pattern: str = "*", *, rate: float, times: int | None = None) -> Fault:
-        """Send `rate` bytes per second on each connection."""
-        return self._add(Fault(kind=FaultKind.SLOW, pattern=pattern, rate=rate, times=times))
-
-    def corrupt(self, pattern: str, *, times: int | None = None) -> Fault:
-        """Change one byte in the middle of the file."""
-        return self._add(Fault(kind=FaultKind.CORRUPT, pattern=pattern, times=times))
-
-    def portal(self, pattern: str = "*", *, times: int | None = None) -> Fault:
-        """Answer like a captive portal: 200 and a page of HTML."""
-        return self._add(Fault(kind=FaultKind.PORTAL, pattern=pattern, times=times))
-
-    def redirect(self, pattern: str, location: str, *, times: int | None = None) -> Fault:
-        """Answer 302 to `location`."""
-        return self._add(Fault(kind=FaultKind.REDIRECT, pattern=pattern, location=location, times=times))
-
-    def no_ranges(self, pattern: str = "*") -> Fault:
-        """Ignore the Range header."""
-        return self._add(Fault(kind=FaultKind.NO_RANGES, pattern=pattern))
-
-    def new_etags(self, pattern: str = "*") -> Fault:
-        """Give every answer another ETag."""
-        return self._add(Fault(kind=FaultKind.NEW_ETAGS, pattern=pattern))
-
-    def meet(self, method: str, path: str) -> tuple[Fault | None, threading.Event]:
-        """The fault that a request meets, counted; with the event that `heal` will set."""
-        with self._mutex:
-            for fault in self._faults:
-                spent = fault.times is not None and (fault.hits >= fault.times or method != "GET")
-                if not spent and fnmatch.fnmatchcase(path, fault.pattern):
-                    fault.hits += 1
-                    return fault, self._healed
-            return None, self._healed
 
     def log(self, request: Request) -> None:
         """Remember an answered request."""
@@ -309,16 +209,15 @@ class _Http(http.server.ThreadingHTTPServer):
                 self._live.discard(request)
             self.shutdown_request(request)
 
-    def close_all(self) -> None:
-        """Close the port, end every connection and wait for its thread."""
+    def close_all(self) -> list[threading.Thread]:
+        """Close the port and every connection; returns the threads that are about to end."""
         self.server_close()
         with self._mutex:
             live, workers = list(self._live), list(self._workers)
         for connection in live:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for worker in workers:
-            worker.join(timeout=10)
+        return workers
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -435,7 +334,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if kind is FaultKind.STALL:
                 healed.wait()
             if kind is FaultKind.RESET:  # closing with a zero linger sends RST instead of FIN
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.connection.close()
         else:
             yield body
