@@ -109,6 +109,33 @@ def test_the_browsers_argument_list_has_no_token(
     assert jupyter.token(server) not in seen.read_text()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="snaps are Linux's")
+def test_a_browser_that_sees_no_hidden_folder_gets_a_page_that_it_sees(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, seen = tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    for name, script in (
+        ("xdg-settings", "echo firefox_firefox.desktop"),
+        ("browser", f'echo "$@" > "{seen}"'),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(programs / "browser"))
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    own = Path.home() / "snap" / "firefox" / "common"
+    own.mkdir(parents=True)
+    assert jupyter_browser.open_page(server).opened
+    assert lab.until(seen.exists, 5)
+    [page] = own.iterdir()
+    assert page.as_uri() in seen.read_text()
+    assert page.read_bytes() == Path(server.open_file).read_bytes()
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    monkeypatch.setenv("COURSECTL_HOME", str(tmp_path / "elsewhere"))  # the record there: none
+    jupyter_state.clear(server.key)
+    assert not page.exists()
+
+
 def test_without_a_display_a_person_is_told_how_to_log_in(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,8 @@
 """A prefix's JupyterLab on this machine: started, found again, opened, stopped, with nothing left behind.
 
-The launcher starts a `keeper`, which owns the server. While the launcher is attached it holds the keeper's
-leash; detached, it cuts the leash once the server answers, so that a launcher killed on the way leaves
-nothing in either mode.
+The launcher starts a `jupyter_keeper`, which owns the server. While the launcher is attached it holds the
+keeper's leash; detached, it cuts the leash once the server answers, so that a launcher killed on the way
+leaves nothing in either mode.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,10 +19,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from coursectl import files, process, web
+from coursectl import activation, files, process, web
 from coursectl.backends import jupyter_env, jupyter_state
+from coursectl.backends.jupyter_keeper import Ending
 from coursectl.backends.jupyter_state import LOCK, LOG, OPEN_PAGE, TOKEN
-from coursectl.backends.keeper import Ending
 from coursectl.errors import Hint, ServerError
 from coursectl.model.launch import Server
 from coursectl.model.progress import Progress
@@ -115,7 +114,7 @@ def start(request: StartRequest, progress: Progress) -> Running:
         running = find(request.key)
         if running is not None:
             return Running(server=running, found=True)
-        if not jupyter_env.python(request.prefix).exists():
+        if not activation.python_of(request.prefix).exists():
             raise ServerError(
                 f"there is no Python in {request.prefix}",
                 hints=(Hint(text="install the environment again:", command="coursectl env repair"),),
@@ -127,8 +126,7 @@ def start(request: StartRequest, progress: Progress) -> Running:
 
 def _prepare(home: Path, course_root: Path) -> None:
     """Make the private folder ready: the settings of this version, and nothing of the last server's."""
-    for part in ("runtime", "config"):
-        files.remove_tree(home / part)
+    files.remove_tree(home / "runtime")
     for part in ("runtime", "workspaces", "config"):
         jupyter_state.make_private(home / part)
     jupyter_env.write_settings(home, course_root)
@@ -201,7 +199,7 @@ def _spawn_keeper(request: StartRequest, home: Path, port: int) -> process.Spawn
         "key": request.key,
     }
     # -P and the private folder as working directory: a student's json.py is no module of ours or Jupyter's
-    argv = (sys.executable, "-P", "-m", "coursectl.backends.keeper")
+    argv = (sys.executable, "-P", "-m", "coursectl.backends.jupyter_keeper")
     keeper = process.spawn(argv, log=home / LOG, cwd=home)
     assert keeper.popen.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it has died: the wait for an answer says so
@@ -321,9 +319,8 @@ def watch(running: Running) -> EndReason:
 
 
 def _wait(keeper: process.Spawned) -> int:
-    while sys.platform == "win32":  # a wait without end does not see Ctrl-C there
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return keeper.popen.wait(0.5)
+    while sys.platform == "win32" and keeper.popen.poll() is None:
+        time.sleep(0.25)  # a wait without end does not see Ctrl-C there
     return keeper.popen.wait()
 
 
@@ -332,11 +329,15 @@ def end_keeper(keeper: process.Spawned) -> None:
     assert keeper.popen.stdin is not None
     with contextlib.suppress(OSError):
         keeper.popen.stdin.close()
+    deadline = time.monotonic() + STOP_PATIENCE
     try:
-        keeper.popen.wait(STOP_PATIENCE)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        while keeper.popen.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+    except KeyboardInterrupt:
+        deadline = 0
+    if keeper.popen.poll() is None:
         process.kill_tree(keeper.pid)
-        keeper.popen.wait()
+    keeper.popen.wait()
 
 
 def stop(server: Server) -> bool:

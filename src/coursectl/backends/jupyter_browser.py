@@ -7,8 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursectl import files, process
 from coursectl.backends import jupyter_state
-from coursectl.errors import Hint
+from coursectl.errors import CourseError, Hint
 from coursectl.model.launch import Server
 
 
@@ -46,12 +47,35 @@ def open_page(server: Server, *, wanted: bool = True) -> Opening:
         import webbrowser
 
         try:
-            if webbrowser.open(Path(server.open_file).as_uri()):
+            if webbrowser.open(_page(server).as_uri()):
                 return Opening(opened=True)
             reason = "no browser was found"
         except (webbrowser.Error, OSError) as exc:
             reason = f"the browser could not be started: {exc}"
     return Opening(opened=False, reason=reason, hints=login_hints(server))
+
+
+def _page(server: Server) -> Path:
+    """The login page where the default browser may read it.
+
+    Ubuntu's Firefox is a snap, which sees no hidden folder of the home, such as ``~/.local``; a copy in the
+    browser's own folder is as private. Source: snapd's ``home`` interface.
+    """
+    page = Path(server.open_file)
+    snaps = Path.home() / "snap"
+    if not sys.platform.startswith("linux") or not snaps.is_dir():
+        return page
+    try:
+        asked = process.run(("xdg-settings", "get", "default-web-browser"), timeout=3)
+    except CourseError:
+        return page
+    name = asked.stdout.strip().partition("_")  # firefox_firefox.desktop is a snap's, firefox.desktop is not
+    own = snaps / name[0] / "common"
+    if not name[1] or not own.is_dir():
+        return page
+    copy = own / jupyter_state.snap_page(server.key)
+    files.write_atomic(copy, page.read_bytes(), mode=0o600)
+    return copy
 
 
 def login_hints(server: Server) -> tuple[Hint, ...]:

@@ -13,14 +13,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from coursectl import files, paths
+from coursectl import activation, files, paths
 from coursectl.backends import jupyter_state
 
-_STRANGERS = ("CONDA_", "_CE_", "MAMBA_", "JUPYTER", "JPY_")
-_STRANGE = frozenset(
-    {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "PYTHONSAFEPATH"}
-    | {"PYTHONPLATLIBDIR", "PYTHONUSERBASE", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "__PYVENV_LAUNCHER__"}
-)
+_STRANGERS = ("JUPYTER", "JPY_")
+_STRANGE = ("PYTHONEXECUTABLE", "PYTHONSAFEPATH", "PYTHONPLATLIBDIR", "VIRTUAL_ENV_PROMPT")
 
 _LEASH = '''"""By coursectl, for every start: end this server when the process that watches it is gone."""
 import os, signal, sys, threading, time
@@ -61,41 +58,16 @@ for _name in set(_wanted).intersection(LabApp.class_trait_names()):  # JupyterLa
 """
 
 
-def python(prefix: Path) -> Path:
-    """The prefix's interpreter: conda and venv differ on Windows."""
-    if sys.platform != "win32":
-        return prefix / "bin" / "python"
-    if (prefix / "conda-meta").is_dir():
-        return prefix / "python.exe"
-    return prefix / "Scripts" / "python.exe"
+def _activated(prefix: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """`given` as it is inside `prefix`, with what its packages declare, and without other Jupyters.
 
-
-def search_path(prefix: Path) -> tuple[Path, ...]:
-    """The folders that activation puts before ``PATH``, in conda's order."""
-    if sys.platform != "win32":
-        return (prefix / "bin",)
-    if not (prefix / "conda-meta").is_dir():
-        return (prefix / "Scripts",)
-    below = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin")
-    return (prefix, *(prefix / part for part in below))
-
-
-def activated(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """`base` (our own environment by default) as it is inside `prefix`, without traces of any other.
-
-    A conda prefix's declared variables (``etc/conda/env_vars.d/*.json``, ``conda-meta/state``) are set;
-    its activation *scripts* are not run, because that needs a shell.
+    Declared variables stand in ``etc/conda/env_vars.d/*.json`` and ``conda-meta/state``. Activation *scripts*
+    are not run, because that needs a shell.
     """
-    given = os.environ if base is None else base
-    env = {k: v for k, v in given.items() if k.upper() not in _STRANGE and not k.startswith(_STRANGERS)}
-    before = os.pathsep.join(str(part) for part in search_path(prefix))
-    env["PATH"] = before + os.pathsep + given.get("PATH", os.defpath)
-    env["PYTHONNOUSERSITE"] = "1"
+    env = activation.activated(given, prefix)
+    env = {k: v for k, v in env.items() if k not in _STRANGE and not k.startswith(_STRANGERS)}
     if (prefix / "conda-meta").is_dir():
-        env |= {"CONDA_PREFIX": str(prefix), "CONDA_DEFAULT_ENV": prefix.name, "CONDA_SHLVL": "1"}
-        env |= _declared(prefix)
-    else:
-        env["VIRTUAL_ENV"] = str(prefix)
+        env |= {"CONDA_DEFAULT_ENV": prefix.name, "CONDA_SHLVL": "1"} | _declared(prefix)
     return env
 
 
@@ -119,7 +91,7 @@ def server_environment(prefix: Path, home: Path, base: Mapping[str, str] | None 
     servers and lasts, because it holds the signatures of the notebooks that the student trusts.
     """
     given = os.environ if base is None else base
-    env = activated(prefix, given)
+    env = _activated(prefix, given)
     taste = given.get("JUPYTERLAB_SETTINGS_DIR") or _user_config(given) / "lab" / "user-settings"
     env |= {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -156,20 +128,25 @@ def write_settings(home: Path, course_root: Path) -> None:
     overrides = {
         "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}
     }
-    for name, content in (
-        ("jupyter_server_config.json", server),
-        ("labconfig/default_setting_overrides.json", overrides),
-    ):
-        files.write_atomic(config / name, json.dumps(content, indent=1), mode=0o600)
-    files.write_atomic(config / "jupyter_lab_config.py", _LAB, mode=0o600)
-    leash = _LEASH.replace("@ROOT@", ascii(str(course_root)))
-    files.write_atomic(config / "jupyter_server_config.py", leash, mode=0o600)
+    wanted = {
+        config / "jupyter_server_config.json": json.dumps(server),
+        config / "jupyter_server_config.py": _LEASH.replace("@ROOT@", ascii(str(course_root))),
+        config / "jupyter_lab_config.py": _LAB,
+        config / "labconfig" / "default_setting_overrides.json": json.dumps(overrides),
+    }
+    for path in config.rglob("*"):
+        if path.is_file() and path not in wanted:
+            path.unlink()  # an older version's
+    for path, content in wanted.items():
+        # a write waits for the disk, and the student for us: leave what is right already
+        if not path.is_file() or path.read_text() != content:
+            files.write_atomic(path, content, mode=0o600)
 
 
 def server_argv(prefix: Path, course_root: Path, port: int) -> tuple[str, ...]:
     """The command line of the server: everything that no configuration file may change, and no secret."""
     argv = [
-        str(python(prefix)),
+        str(activation.python_of(prefix)),
         *("-m", "jupyterlab", "--no-browser"),
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",

@@ -5,18 +5,20 @@ A folder ``servers/<key>`` (0700) holds ``state.json`` while the server runs, it
 again, so the record holds the *identity* of the process too: on Linux the boot and the clock tick at which
 it began (`proc(5)`, field 22), which unlike a wall-clock time survives a changed clock; elsewhere psutil's
 creation time. A record whose process is gone or is another is cleaned, never acted upon.
+
+`coursectl status` imports this module and little else, so what only writing needs is imported by the writers.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+import os
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from coursectl import files, paths
+from coursectl import paths
 from coursectl.errors import CourseError, Hint, ServerError
 from coursectl.model.launch import Server
 
@@ -35,6 +37,8 @@ def server_key(course_root: Path | str, semester: str, environment: str, variant
     >>> server_key("/c", "fall2026", "phys398", "cpu")
     'bca0642050b145a2'
     """
+    import hashlib
+
     words = json.dumps(["server", 1, str(course_root), semester, environment, variant])
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
@@ -44,12 +48,19 @@ def folder(key: str) -> Path:
     return paths.servers() / key
 
 
+def snap_page(key: str) -> str:
+    """The name of the login page's copy in the folder of a browser that is a snap."""
+    return f"coursectl-{key}.html"
+
+
 def make_private(target: Path) -> None:
     """Make the folder, and the folder of servers above it, for this user alone.
 
     Raises:
         CourseError: the system refuses.
     """
+    from coursectl import files
+
     try:
         for each in (paths.servers(), target):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,8 +88,6 @@ def identity(pid: int) -> tuple[str, float] | None:
 
 
 def _linux_identity(pid: int) -> tuple[str, float] | None:
-    import os
-
     # the name in parentheses may itself hold spaces and parentheses
     rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     if rest[0] in {"Z", "X", "x"}:
@@ -92,6 +101,8 @@ def _linux_identity(pid: int) -> tuple[str, float] | None:
 
 def remember(server: Server) -> None:
     """Note `server` before it answers, so that its log is found even if it never does."""
+    from coursectl import files
+
     files.write_atomic(folder(server.key) / LAST, json.dumps(_content(server, "")), mode=0o600)
 
 
@@ -106,6 +117,8 @@ def save(server: Server) -> None:
         ServerError: its process has ended.
         CourseError: the record cannot be written.
     """
+    from coursectl import files
+
     known = identity(server.pid)
     if known is None:
         raise ServerError("JupyterLab ended as soon as it had started", hints=(f"read {server.log}",))
@@ -135,8 +148,6 @@ def load_all() -> tuple[Server, ...]:
     Raises:
         ServerError: a newer coursectl wrote one of the records.
     """
-    import os
-
     try:
         keys = [entry.name for entry in os.scandir(paths.servers()) if entry.is_dir()]
     except FileNotFoundError:
@@ -161,12 +172,15 @@ def clear(key: str, *, pid: int | None = None) -> None:
         server = _read(home / STATE)[0]
         if server is not None and server.pid != pid:
             return
-    for name in (TOKEN, OPEN_PAGE, STATE):
+    copies = Path.home().glob(f"snap/*/common/{snap_page(key)}") if sys.platform == "linux" else ()
+    for path in (home / TOKEN, home / OPEN_PAGE, home / STATE, *copies):
         with contextlib.suppress(OSError):
-            (home / name).unlink()
+            path.unlink()
 
 
 def _clear_stale(key: str) -> None:
+    from coursectl import files
+
     # under the lock and read again: someone may be starting this very server
     try:
         with files.lock(folder(key) / LOCK, timeout=0):

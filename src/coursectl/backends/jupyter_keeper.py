@@ -1,8 +1,8 @@
 """The program that owns one JupyterLab server: starts it, watches it, and ends it with all its kernels.
 
-``python -m coursectl.backends.keeper`` runs in the server's private folder and reads one line of JSON from
-standard input: ``{"argv": [...], "env": {...}, "port": 8888, "log": "...", "key": "..."}``. Standard input
-is then the leash: when it closes, whoever started us is gone (killed, or its terminal closed) and the server
+``python -m coursectl.backends.jupyter_keeper`` runs in the server's private folder and reads one line of
+JSON from standard input: ``{"argv": [...], "env": {...}, "port": 8888, "log": "...", "key": "..."}``.
+Standard input is then the leash: when it closes, whoever started us is gone (killed, or its terminal closed) and the server
 is ended. The line ``detach`` cuts the leash. SIGTERM, SIGINT and SIGHUP end the server in order.
 
 Nothing stays, even where processes are killed one by one: kernels live in sessions of their own, so on Linux
@@ -185,7 +185,7 @@ def _adopt_orphans() -> None:
 
 def _own_everything() -> object:
     """Put this process and all that it starts into a job that ends when our last handle closes (Windows)."""
-    from coursectl.backends.keeper_windows import kill_on_close_job
+    from coursectl.backends.jupyter_job import kill_on_close_job
 
     return kill_on_close_job()
 
