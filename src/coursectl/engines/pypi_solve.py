@@ -70,6 +70,7 @@ def _solve(
     common: list[str | Path] = [
         *("--universal", "--generate-hashes", "--no-annotate", "--python-version", python),
         *uv_compile.cutoff(request.as_of),
+        *uv_compile.prereleases(source),
     ]
     with uv_program.workplace(**settings) as folder:
         output = folder / "lock.txt"

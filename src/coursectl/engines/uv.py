@@ -71,6 +71,7 @@ def lock_pip_block(
         common: list[str | Path] = [
             *("--python-version", python, "--python-platform", _TRIPLE[platform]),
             *uv_compile.cutoff(as_of),
+            *uv_compile.prereleases("\n".join(requirements)),
             *("--find-links", folder, "--constraints", constraints, spec),
         ]
         text = uv_compile.compile_(

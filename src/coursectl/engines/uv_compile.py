@@ -68,7 +68,7 @@ def compile_(
             progress.warn(line.removeprefix("warning: "), code="uv")
 
     uv_program.run(
-        ["pip", "compile", "--quiet", "--no-header", *arguments, "--output-file", output],
+        ["pip", "compile", "--no-header", *arguments, "--output-file", output],
         network=network,
         doing=doing,
         folder=output.parent,
@@ -112,6 +112,15 @@ def chosen(package: Locked, platform: Platform, python: str) -> Artifact | None:
     """The file of `package` that `platform` installs: a wheel, else its source; ``None`` for neither."""
     wheel = uv_wheels.choose(package.files, platform, python)
     return wheel or next((f for f in package.files if not f.is_wheel), None)
+
+
+def prereleases(text: str) -> list[str]:
+    """uv's option for pip's line ``--pre``, which uv reads over.
+
+    >>> prereleases("--pre\\nastropy\\n")
+    ['--prerelease', 'allow']
+    """
+    return ["--prerelease", "allow"] if re.search(r"^\s*--pre\b", text, re.MULTILINE) else []
 
 
 def source_options(text: str) -> tuple[str, ...]:

@@ -225,6 +225,9 @@ def _unsolvable(said: Complaint, doing: Doing) -> CourseError | None:
         hints = (Hint(text=f"{late[1]} had no fitting version before {late[2]}: choose a later --as-of"),)
     if unknown := said.search(r"Because (\S+) was not found in the package registry"):
         hints = (Hint(text=f"check how {unknown[1]} is spelled on the package index"),)
+    if made := said.search(r"there is no version of (\w[\w.-]*)==\S+\+(?!conda)"):
+        text = f"{made[1]}'s own index has versions with a +: add its --find-links or --extra-index-url line"
+        hints = (Hint(text=text),)
     where = f" in {doing.source}" if doing.source else ""
     return SolveError(doing.failed, cause=cause, hints=(*hints, Hint(text=f"loosen one of these{where}")))
 
@@ -235,14 +238,13 @@ def _bad_line(said: Complaint, doing: Doing) -> CourseError | None:
         found = said.search(r"[Ff]ailed to read from file `([^`]+)`")
     if found is None:
         return None
-    line = ""
-    if position := said.search(r"at (?:position|\S+:)(\d+)"):
+    ours = found[1].replace("\\", "/").rsplit("/", 1)[-1] == doing.source.rsplit("/", 1)[-1]
+    name, line = (doing.source, "") if ours else (found[1], "")
+    if (position := said.search(r"at position (\d+)")) and ours:
         before = doing.text.encode()[: int(position[1])]
-        line = f":{before.count(10) + 1}" if doing.text else ""  # 10 is the newline
+        line = f":{before.count(10) + 1}"  # 10 is the newline
     cause = said.causes[0] if said.causes else said.what
-    return CourseFileError(
-        f"{doing.source or found[1]}{line}: {said.what.split(' in `')[0]}", cause=_short(cause)
-    )
+    return CourseFileError(f"{name}{line}: {said.what.split(' in `')[0]}", cause=_short(cause))
 
 
 def _build(said: Complaint, doing: Doing) -> CourseError | None:
