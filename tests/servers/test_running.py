@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import webbrowser
 from pathlib import Path
 
 import psutil
@@ -95,6 +96,11 @@ def test_the_login_page_leads_into_jupyterlab(server: Server) -> None:
     assert jupyter.token(server) not in Path(server.log).read_text()
 
 
+def _browse_with(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROWSER", str(program))
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # it reads the variable once a process
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the browser here is a shell script")
 def test_the_browsers_argument_list_has_no_token(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,7 +108,7 @@ def test_the_browsers_argument_list_has_no_token(
     browser, seen = tmp_path / "browser", tmp_path / "seen"
     browser.write_text(f'#!/bin/sh\necho "$@" > "{seen}"\n')
     browser.chmod(0o755)
-    monkeypatch.setenv("BROWSER", str(browser))
+    _browse_with(browser, monkeypatch)
     assert jupyter_browser.open_page(server).opened
     assert lab.until(seen.exists, 5)
     assert seen.read_text().startswith("file://")
@@ -121,7 +127,7 @@ def test_a_browser_that_sees_no_hidden_folder_gets_a_page_that_it_sees(
     ):
         (programs / name).write_text(f"#!/bin/sh\n{script}\n")
         (programs / name).chmod(0o755)
-    monkeypatch.setenv("BROWSER", str(programs / "browser"))
+    _browse_with(programs / "browser", monkeypatch)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     own = Path.home() / "snap" / "firefox" / "common"
     own.mkdir(parents=True)

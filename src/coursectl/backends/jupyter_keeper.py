@@ -2,8 +2,8 @@
 
 ``python -m coursectl.backends.jupyter_keeper`` runs in the server's private folder and reads one line of
 JSON from standard input: ``{"argv": [...], "env": {...}, "port": 8888, "log": "...", "key": "..."}``.
-Standard input is then the leash: when it closes, whoever started us is gone (killed, or its terminal closed) and the server
-is ended. The line ``detach`` cuts the leash. SIGTERM, SIGINT and SIGHUP end the server in order.
+Standard input is then the leash: when it closes, whoever started us is gone (killed, or its terminal closed)
+and the server is ended. The line ``detach`` cuts the leash. SIGTERM, SIGINT and SIGHUP end it in order.
 
 Nothing stays, even where processes are killed one by one: kernels live in sessions of their own, so on Linux
 we adopt orphans (``PR_SET_CHILD_SUBREAPER``), and the server asks for a signal at our death
