@@ -101,15 +101,14 @@ def version_key(version: str) -> tuple[object, ...]:
 
 def _parts(text: str) -> tuple[tuple[int, int | str], ...]:
     found: list[tuple[int, int | str]] = []
-    for part in _PART.findall(text):
+    for part in [*_PART.findall(text), ""]:
         if part.isdigit():
             found.append((_NUMBER, int(part)))
-        elif part in _BEFORE_RELEASE:
-            found.append((_BEFORE_RELEASE[part], part))
-        else:
-            found.append((_LETTERS, part))
-    while found and found[-1] == (_NUMBER, 0):  # 1.0 is 1
-        found.pop()
+            continue
+        while found and found[-1] == (_NUMBER, 0):  # 1.0 is 1, and 1.0rc1 is 1rc1
+            found.pop()
+        if part:
+            found.append((_BEFORE_RELEASE.get(part, _LETTERS), part))
     return (*found, (_END, 0))
 
 
