@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from coursectl import activation, paths, process
 from coursectl.engines.base import InstallRequest, Network, PypiRequest
@@ -13,7 +15,7 @@ from coursectl.model.course import EngineKind, Environment, Variant
 from coursectl.model.installed import PrefixRecord
 from coursectl.model.lock import PypiLock
 from coursectl.model.platform import Platform
-from coursectl.model.progress import Silent
+from coursectl.model.progress import Silent, Task
 
 AS_OF = date(2025, 1, 15)
 PYTHON = ".".join(map(str, sys.version_info[:2]))
@@ -23,12 +25,41 @@ SMALL = "idna\nsix\ncertifi\npackaging\nmarkdown-it-py\npygments\npyyaml\ncolora
 _solved: dict[str, PypiLock] = {}
 
 
+class Counted:
+    """A task that remembers how far it came."""
+
+    def __init__(self, total: int | None) -> None:
+        self.size, self.amount = total, 0
+        self.details: list[str] = []
+
+    def advance(self, amount: int = 1) -> None:
+        self.amount += amount
+
+    def total(self, total: int | None) -> None:
+        self.size = total
+
+    def detail(self, text: str) -> None:
+        self.details.append(text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class Told(Silent):
     """Remembers what a person would have read."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.warned: list[str] = []
+        self.tasks: dict[str, Counted] = {}
+
+    def task(self, label: str, *, total: int | None = None, unit: str = "") -> Task:
+        self.tasks[label] = counted = Counted(total)
+        return counted
 
     def say(self, text: str) -> None:
         self.said.append(text)

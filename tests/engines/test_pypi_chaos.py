@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coursectl import process
+from coursectl import files, process
+from coursectl.engines import pypi
 from coursectl.engines.base import Network
 from coursectl.engines.pypi import PypiEngine
 from coursectl.model.installed import MARKER
@@ -23,6 +25,7 @@ ENGINE = PypiEngine()
 _CHILD = """
 import sys
 from pathlib import Path
+from coursectl.engines import pypi
 from coursectl.engines.base import Network
 from coursectl.engines.pypi import PypiEngine
 from coursectl.model.progress import Silent
@@ -69,7 +72,7 @@ def killed_after(seconds: float, child: process.Spawned) -> bool:
     return early
 
 
-def check(lock: Path, prefix: Path, cache: Path) -> None:
+def check(prefix: Path, cache: Path) -> None:
     marked = (prefix / MARKER).is_file()
     assert not marked or ENGINE.verify(prefix).ok, "a marker on half an environment"
     assert wait_until_gone(cache) == [], "a uv that nobody waits for"
@@ -94,13 +97,11 @@ def _kill_and_converge(tmp_path: Path, shared_cache: Path, times: int, seed: int
     chance = random.Random(seed)
     early = 0
     for turn in range(times):
-        from coursectl import files
-
         files.remove_tree(prefix)
         if turn % 2:
             files.remove_tree(cache)  # half of the kills hit the downloads, half the links
         early += killed_after(chance.uniform(0.1, 1.0) * whole, start(lock, prefix, cache))
-        check(lock, prefix, cache)
+        check(prefix, cache)
         converge(lock, prefix, cache)
     assert early > times // 3, "too few kills came before the end to say anything"
 
@@ -112,15 +113,17 @@ def test_a_kill_leaves_half_an_environment(tmp_path: Path, shared_cache: Path) -
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(10))
-def test_many_kills_leave_half_an_environment(tmp_path: Path, shared_cache: Path, seed: int) -> None:
+def test_many_kills_leave_half_an_environment(
+    tmp_path: Path, shared_cache: Path, seed: int, request: pytest.FixtureRequest
+) -> None:
+    if "chaos" not in request.config.option.markexpr:
+        pytest.skip("minutes of kills: opt in with -m chaos")
     _kill_and_converge(tmp_path, shared_cache, times=20, seed=seed)
 
 
 def test_a_kill_between_the_two_renames_of_a_repair_loses_the_environment(
     tmp_path: Path, shared_cache: Path
 ) -> None:
-    from coursectl.engines import pypi
-
     lock = kit.small_lock(tmp_path, shared_cache)
     request = kit.request(lock, tmp_path / "e" / "small", Network(cache=shared_cache))
     ENGINE.ensure(request, Silent())
@@ -136,8 +139,6 @@ def test_a_kill_between_the_two_renames_of_a_repair_loses_the_environment(
 
 def test_a_killed_launcher_leaves_uv_running(tmp_path: Path) -> None:
     """The leash: a uv that waits for an index which never answers ends with the process that started it."""
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         lock = tmp_path / "lock.txt"
         lock.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")

@@ -64,6 +64,18 @@ def test_the_second_ensure_does_something(tmp_path: Path, shared_cache: Path) ->
     assert (request.prefix / MARKER).stat().st_mtime_ns == before
 
 
+def test_progress_stops_short_of_its_total(tmp_path: Path, shared_cache: Path) -> None:
+    lock = kit.small_lock(tmp_path, shared_cache)
+    told = kit.Told()
+    request = kit.request(lock, tmp_path / "e" / "small", Network(cache=tmp_path / "empty"))
+    ENGINE.ensure(request, told)
+    fetching, checking = told.tasks["fetching packages"], told.tasks["checking files"]
+    verdict = ENGINE.verify(request.prefix)
+    assert fetching.amount == fetching.size == verdict.packages
+    assert any(detail.startswith("pygments 1.") and "MiB" in detail for detail in fetching.details)
+    assert checking.amount == verdict.files
+
+
 def test_two_at_once_build_it_twice(tmp_path: Path, shared_cache: Path) -> None:
     request = kit.request(
         kit.small_lock(tmp_path, shared_cache), tmp_path / "e" / "small", Network(cache=shared_cache)

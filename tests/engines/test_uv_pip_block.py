@@ -128,7 +128,7 @@ def pins(cache: Path, *requirements: str) -> list[tuple[str, str, str]]:
 
 @pytest.mark.network
 @pytest.mark.skipif(os.name == "nt", reason="Windows gets .bat launchers, which find Python by themselves")
-@pytest.mark.parametrize("name", ["short", "with blank", "é" + "x" * 130])
+@pytest.mark.parametrize("name", ["short", "with blank", "é" + "x" * 230])
 def test_scripts_start_the_python_of_the_staging_folder(
     tmp_path: Path, shared_cache: Path, name: str
 ) -> None:
