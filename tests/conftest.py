@@ -45,11 +45,18 @@ _DROPPED = ("COURSECTL_", "CONDA_", "JUPYTER", "MAMBA_", "RATTLER_", "VIRTUAL_EN
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first build of the big channel takes minutes: it does not count against the test that met it."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if {"loopback_channel", "tiny_channel"} & set(fixtures) and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(300, func_only=True))
+    """A test that may have to wait for the first build of the big channel gets the minutes that it takes."""
+    asking = [
+        item
+        for item in items
+        if {"loopback_channel", "tiny_channel"} & set(getattr(item, "fixturenames", ()))
+    ]
+    if asking:
+        from channel.build import must_be_built
+
+        if must_be_built(_ENVIRONMENT_AT_START):
+            for item in asking:
+                item.add_marker(pytest.mark.timeout(1200))
 
 
 @pytest.fixture(autouse=True)

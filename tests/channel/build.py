@@ -39,7 +39,7 @@ from channel.interpreter import MINOR, STAMP, VERSION, BuildError, UnsupportedHe
 from channel.tiny import PLATFORMS
 from channel.wheels import Wheel, alias, packages
 
-__all__ = ["REQUIREMENTS", "BuildError", "UnsupportedHere", "build", "cached_channel"]
+__all__ = ["REQUIREMENTS", "BuildError", "UnsupportedHere", "build", "cached_channel", "must_be_built"]
 
 AS_OF = "2026-06-01"
 """Wheels are those of that day, so that the channel is the same whenever it is built."""
@@ -218,6 +218,14 @@ def _key() -> str:
     for module in ("archive", "compiled", "interpreter", "wheels", "build"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     return digest.hexdigest()[:16]
+
+
+def must_be_built(environment: Mapping[str, str]) -> bool:
+    """Whether `cached_channel` would take minutes: it can be built here and is not in the cache."""
+    try:
+        return not (_cache(environment) / f"channel-{_key()}").is_dir()
+    except UnsupportedHere:
+        return False
 
 
 def cached_channel(environment: Mapping[str, str] | None = None) -> Path:
