@@ -1,7 +1,8 @@
 """One text form for each type of result. Plain lines: a screen reader and a log get the same words.
 
-Register a result in `VIEWS` by its class name, in the order in which a student meets the commands. Results
-are imported for their types only: showing one command's result must not import the other commands.
+Register a result in `VIEWS` by its class name, in the order in which a student meets the commands (what only
+staff meet: in `views_staff.VIEWS`). Results are imported for their types only: showing one command's result
+must not import the other commands.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from coursectl.ui import views_staff
 from coursectl.ui.console import Console
 from coursectl.ui.lines import View, table
 from coursectl.ui.units import amount, duration
@@ -33,9 +33,14 @@ def lines(data: object, console: Console, *, verbose: bool = False) -> Iterable[
     Raises:
         TypeError: nobody wrote one: our bug.
     """
-    view = VIEWS.get(type(data).__name__)
+    name = type(data).__name__
+    view = VIEWS.get(name)
     if view is None:
-        raise TypeError(f"ui.views has no text form for {type(data).__name__}")
+        from coursectl.ui import views_staff
+
+        view = views_staff.VIEWS.get(name)
+    if view is None:
+        raise TypeError(f"ui.views has no text form for {name}")
     return view(data, View(console, verbose))
 
 
@@ -179,9 +184,6 @@ VIEWS: dict[str, Callable[[Any, View], Iterable[str]]] = {
     "OpenReport": _opened,
     "LogReport": _logs,
     "CommandResult": _nothing,
-    "InitReport": views_staff.init,
-    "InfoReport": views_staff.info,
-    "FreezeReport": views_staff.freeze,
     "EnvironmentList": _environments,
     "Verdicts": _verdicts,
     "Removed": _removed,

@@ -1,10 +1,10 @@
-"""The text forms of what staff read: init, info, freeze, export."""
+"""The text forms of what staff read: init, info, freeze, export. Imported when one of them is shown."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from coursectl.model.frozen import FreezeState
 from coursectl.ui.lines import View, table
@@ -13,6 +13,7 @@ from coursectl.ui.units import amount, duration
 if TYPE_CHECKING:
     from coursectl.model.frozen import Comparison, EnvironmentFreeze, FreezeReport
     from coursectl.model.lock import LockDiff, PackageChange
+    from coursectl.workflows.export import ExportReport, ExportWritten
     from coursectl.workflows.info import InfoReport
     from coursectl.workflows.init import InitReport
 
@@ -176,3 +177,30 @@ def _growth(diff: LockDiff) -> str:
 
 def _versions(change: PackageChange) -> str:
     return " -> ".join(v for v in (change.old, change.new) if v is not None)
+
+
+def export(report: ExportReport, view: View) -> Iterator[str]:
+    """The exported text itself: what it says about itself goes to the terminal, not into a pipe."""
+    for n, file in enumerate(report.files):
+        if len(report.files) > 1:
+            yield ("\n" if n else "") + f"# {file.name}"
+        yield file.text.rstrip("\n")
+    for note in report.notes:
+        view.console.err(f"note: {note}")
+
+
+def exported(report: ExportWritten, view: View) -> Iterator[str]:
+    """The files that were written."""
+    for path in report.files:
+        yield f"{view.ok()} written   {path}"
+    for note in report.notes:
+        yield f"note: {note}"
+
+
+VIEWS: dict[str, Callable[[Any, View], Iterable[str]]] = {
+    "InitReport": init,
+    "InfoReport": info,
+    "FreezeReport": freeze,
+    "ExportReport": export,
+    "ExportWritten": exported,
+}
