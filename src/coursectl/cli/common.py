@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from coursectl.cli.session import Session
+from coursectl.errors import UsageError
+from coursectl.model.platform import Platform
 
 SemesterArgument = Annotated[
     str | None,
@@ -36,3 +38,27 @@ def session_of(context: typer.Context) -> Session:
     session = context.obj
     assert isinstance(session, Session)
     return session
+
+
+def choice(option: str, given: str, allowed: tuple[str, ...]) -> str:
+    """`given`, if it is one of the values that `option` takes.
+
+    Raises:
+        UsageError: it is none; the nearest one is named.
+    """
+    if given in allowed:
+        return given
+    from coursectl.documents import did_you_mean
+
+    raise UsageError(
+        f"{option}: {given!r} is not one of {', '.join(allowed)}", hints=did_you_mean(given, allowed)
+    )
+
+
+def platform_of(name: str | None) -> Platform | None:
+    """The platform called `name`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return None if name is None else Platform(choice("--platform", name, tuple(Platform)))

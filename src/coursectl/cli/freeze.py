@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from coursectl.cli.common import SemesterArgument, command_app, session_of
+from coursectl.cli.common import SemesterArgument, choice, command_app, session_of
 from coursectl.errors import ExitCode, UsageError
 from coursectl.model.platform import Platform
 from coursectl.model.report import Outcome, Status
@@ -44,7 +44,8 @@ def freeze(
     session = session_of(context)
     settings = session.settings(semester=semester)
     options = FreezeOptions(
-        as_of=_day(as_of), environments=tuple(env or ()), platforms=_platforms(platform or []),
+        as_of=_day(as_of), environments=tuple(env or ()),
+        platforms=tuple(Platform(choice("--platform", p, tuple(Platform))) for p in platform or ()),
         update=tuple(update or ()), check=check, dry_run=dry_run, force=force,
         notes=None if note is None else tuple(note),
     )  # fmt: skip
@@ -72,13 +73,3 @@ def _day(text: str | None) -> date | None:
     if day > datetime.now().astimezone().date():
         raise UsageError(f"--as-of: {day} is in the future", hints=("name a day that has been",))
     return day
-
-
-def _platforms(names: list[str]) -> tuple[Platform, ...]:
-    known = [str(p) for p in Platform]
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"--platform: there is no platform {name}", hints=(f"they are {', '.join(known)}",)
-            )
-    return tuple(Platform(name) for name in names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from coursectl import paths
+from coursectl import files, paths
 from coursectl.engines.base import Network
 from coursectl.errors import Hint, LockError, UsageError
 from coursectl.lockfiles import conda_lock, requirements
@@ -238,4 +238,41 @@ def _pixi(wanted: _Wanted) -> ExportReport:
         ExportedFile(name="pixi.toml", text=toml),
         ExportedFile(name="pixi.lock", text=pixi_lock(lock)),
         notes=notes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportWritten:
+    """The files that an export was written to."""
+
+    semester: Semester
+    environment: str
+    format: ExportFormat
+    files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def write(report: ExportReport, place: Path, *, force: bool = False) -> ExportWritten:
+    """Write an export to the file `place`, or into it where it is a folder or the format has several files.
+
+    Raises:
+        UsageError: a file is there already and `force` is not set; nothing was written.
+    """
+    folder = place.is_dir() or len(report.files) > 1
+    targets = [(place / f.name if folder else place, f.text) for f in report.files]
+    for target, _ in targets:
+        if target.exists() and not force:
+            raise UsageError(
+                f"{target} is there already",
+                hints=("name another place, or add --force to replace it",),
+                code="file-exists",
+            )
+    for target, text in targets:
+        files.write_atomic(target, text)
+    return ExportWritten(
+        semester=report.semester,
+        environment=report.environment,
+        format=report.format,
+        files=tuple(str(target) for target, _ in targets),
+        notes=report.notes,
     )
