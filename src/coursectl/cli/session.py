@@ -104,7 +104,7 @@ class Session:
             return ExitCode.DONE
         outcome = replace(outcome, messages=(*self.progress.messages, *outcome.messages))
         if self.options.json:
-            self.console.out(render.to_json(self.command, outcome))
+            self._out_json(outcome)
         else:
             render.show(outcome, self.console, verbose=self.options.verbose)
         return int(outcome.exit_code)
@@ -117,10 +117,15 @@ class Session:
             outcome = Outcome(
                 data=None, status=Status.ERROR, exit_code=error.exit_code, messages=tuple(messages)
             )
-            self.console.out(render.to_json(self.command, outcome))
+            self._out_json(outcome)
         else:
             render.show_error(error, self.console)
         return int(error.exit_code)
+
+    def _out_json(self, outcome: Outcome) -> None:
+        from coursectl.ui import envelope
+
+        self.console.out(envelope.to_json(self.command, outcome))
 
     def interrupted(self) -> int:
         """Ctrl-C: nothing is lost, and the same command goes on where this one stopped."""
