@@ -40,8 +40,8 @@ class CondaEngine:
             DiskSpaceError: the disk is full.
         """
         there = self._installed(request)
-        if there is not None:
-            return there
+        if there is not None and not conda_stage.aside_of(request.prefix).exists():
+            return there  # with its predecessor still beside it, the last run was killed while cleaning up
         with self._locked(request, progress) as cache:
             there = self._installed(request)  # the one we waited for may have done it
             if there is not None:

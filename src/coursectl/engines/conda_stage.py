@@ -73,6 +73,11 @@ def staging_of(prefix: Path, digest: str) -> Path:
     return prefix.parent / f"{_STAGING}{digest[:8]}-{os.getpid()}"
 
 
+def aside_of(prefix: Path) -> Path:
+    """Where the old environment stands while the new one takes its place."""
+    return prefix.parent / f"{_ASIDE}{prefix.name}"
+
+
 def clear_leftovers(environments: Path) -> None:
     """Remove what killed installations left; call it with the lock of `environments` held.
 
@@ -98,7 +103,7 @@ def swap(staging: Path, prefix: Path) -> None:
     Raises:
         InstallError: something that is not an environment is in the way, or a file of the old one is in use.
     """
-    aside = prefix.parent / f"{_ASIDE}{prefix.name}"
+    aside = aside_of(prefix)
     moved = False
     try:
         if prefix.exists() and not _ours(prefix):
