@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coursectl.backends import jupyter
+from coursectl.backends import jupyter, jupyter_ports
 from coursectl.errors import ServerError
 from coursectl.model.progress import Silent
 from servers import lab
@@ -26,7 +26,7 @@ def test_a_taken_port_is_passed_over_and_a_race_for_it_is_lost_well(
     prefix: Path, course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = lab.request(prefix, course, port=9340)
-    look = jupyter._free_ports
+    look = jupyter_ports.free
 
     def free_a_moment_ago(first: int) -> Iterator[int]:
         for port in look(first):
@@ -36,7 +36,7 @@ def test_a_taken_port_is_passed_over_and_a_race_for_it_is_lost_well(
             else:
                 yield port
 
-    monkeypatch.setattr(jupyter, "_free_ports", free_a_moment_ago)
+    monkeypatch.setattr(jupyter_ports, "free", free_a_moment_ago)
     with _listener(9340):
         running = jupyter.start(asked, Silent())
     assert running.keeper is not None
@@ -50,7 +50,7 @@ def test_a_taken_port_is_passed_over_and_a_race_for_it_is_lost_well(
 def test_all_ports_taken_is_an_error_that_names_the_flag(
     prefix: Path, course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jupyter, "PORTS", 2)
+    monkeypatch.setattr(jupyter_ports, "PORTS", 2)
     with _listener(9350), _listener(9351), pytest.raises(ServerError, match="9350 to 9351") as caught:
         jupyter.start(lab.request(prefix, course, port=9350), Silent())
     assert "--port" in str(caught.value.hints[0])

@@ -14,22 +14,19 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from coursectl import activation, files, process, web
-from coursectl.backends import jupyter_env, jupyter_state
+from coursectl.backends import jupyter_env, jupyter_ports, jupyter_state
 from coursectl.backends.jupyter_keeper import Ending
-from coursectl.backends.jupyter_state import LOCK, LOG, OPEN_PAGE, TOKEN
+from coursectl.backends.jupyter_state import KEEPER_LOG, LOCK, LOG, OPEN_PAGE, TOKEN
 from coursectl.errors import Hint, ServerError
 from coursectl.model.launch import Server
 from coursectl.model.progress import Progress
 
 DEFAULT_PORT = 8888
-PORTS = 100
-"""How many ports after the wanted one are tried."""
 STOP_PATIENCE = 8.0
 """Seconds that a keeper has to end everything; it needs about five at most."""
 _POLL = 0.01
@@ -104,24 +101,44 @@ def start(request: StartRequest, progress: Progress) -> Running:
         ServerError: it did not start or did not answer in time (the log's last lines are the cause), every
             port is taken, or a newer coursectl started it.
     """
+    running = _answering(request.key)
+    if running is not None:
+        return Running(server=running, found=True)
+    if not activation.python_of(request.prefix).exists():
+        raise ServerError(
+            f"there is no Python in {request.prefix}",
+            hints=(Hint(text="install the environment again:", command="coursectl env repair"),),
+        )
     home = jupyter_state.folder(request.key)
     jupyter_state.make_private(home)
+    keeper = _spawn_keeper(home)  # it starts up while we do what follows, and waits for its job
+    try:
+        return _start_locked(request, home, keeper, progress)
+    except BaseException:  # Ctrl-C too: nothing that we started stays
+        end_keeper(keeper)
+        raise
 
+
+def _answering(key: str) -> Server | None:
+    """The server called `key` if it runs; one that is just ending is waited for, and is none."""
+    deadline = time.monotonic() + STOP_PATIENCE
+    while (server := find(key)) is not None and not _listens(server.port) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return server
+
+
+def _start_locked(request: StartRequest, home: Path, keeper: process.Spawned, progress: Progress) -> Running:
     def waiting() -> None:
         progress.say("another coursectl is starting this server; waiting for it")
 
     with files.lock(home / LOCK, on_wait=waiting, timeout=request.timeout + 30):
-        running = find(request.key)
+        running = _answering(request.key)
         if running is not None:
+            end_keeper(keeper)  # it never got its job
             return Running(server=running, found=True)
-        if not activation.python_of(request.prefix).exists():
-            raise ServerError(
-                f"there is no Python in {request.prefix}",
-                hints=(Hint(text="install the environment again:", command="coursectl env repair"),),
-            )
         _prepare(home, request.course_root)
         with progress.task("start JupyterLab"):
-            return _start_on_a_free_port(request, home)
+            return _start_on_a_free_port(request, home, keeper)
 
 
 def _prepare(home: Path, course_root: Path) -> None:
@@ -135,12 +152,15 @@ def _prepare(home: Path, course_root: Path) -> None:
         files.replace(log, log.with_suffix(".log.1"))
 
 
-def _start_on_a_free_port(request: StartRequest, home: Path) -> Running:
-    for port in _free_ports(request.port):
+def _start_on_a_free_port(request: StartRequest, home: Path, first: process.Spawned) -> Running:
+    keeper = first
+    for port in jupyter_ports.free(request.port):
         token = secrets.token_urlsafe(32)
         files.write_atomic(home / TOKEN, token, mode=0o600)
-        keeper = _spawn_keeper(request, home, port)
+        if keeper.popen.poll() is not None:  # it went down with a server that lost its port
+            keeper = _spawn_keeper(home)
         try:
+            _give_job(keeper, request, home, port)
             server = _describe(request, home, port, keeper)
             jupyter_state.remember(server)
             if not _answers(request, keeper, port, token):
@@ -148,49 +168,23 @@ def _start_on_a_free_port(request: StartRequest, home: Path) -> Running:
                 continue  # someone took the port between our look and the server's
             files.write_atomic(home / OPEN_PAGE, _login_page(server.url, token), mode=0o600)
             jupyter_state.save(server)
-        except BaseException:  # Ctrl-C too: nothing that we started stays
+        except BaseException:
             end_keeper(keeper)
             raise
         if not request.detached:
             return Running(server=server, keeper=keeper)
         _cut_loose(keeper)
         return Running(server=server)
-    raise ServerError(
-        f"no free port from {request.port} to {_last_port(request.port)}",
-        hints=(
-            Hint(text="name another first port:", command=f"coursectl up --port {_elsewhere(request.port)}"),
-            Hint(text="or end servers that you do not need:", command="coursectl down"),
-        ),
-        code="no-port",
-    )
+    raise jupyter_ports.all_taken(request.port)
 
 
-def _last_port(first: int) -> int:
-    return min(first + PORTS - 1, 65535)
+def _spawn_keeper(home: Path) -> process.Spawned:
+    # -P and the private folder as working directory: a student's json.py is no module of ours or Jupyter's
+    argv = (sys.executable, "-P", "-m", "coursectl.backends.jupyter_keeper")
+    return process.spawn(argv, log=home / KEEPER_LOG, cwd=home)
 
 
-def _elsewhere(first: int) -> int:
-    return 18888 if first < 18000 else 8888
-
-
-def _free_ports(first: int) -> Iterator[int]:
-    """The ports of the loopback address that nobody listens on just now."""
-    if not 1 <= first <= 65535:
-        raise ServerError(f"there is no port {first}", hints=("a port is 1 to 65535",), code="no-port")
-    for port in range(first, _last_port(first) + 1):
-        with socket.socket() as probe:
-            if sys.platform == "win32":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            else:  # a port whose last connection is closing is free, as the server will see it
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        yield port
-
-
-def _spawn_keeper(request: StartRequest, home: Path, port: int) -> process.Spawned:
+def _give_job(keeper: process.Spawned, request: StartRequest, home: Path, port: int) -> None:
     job = {
         "argv": jupyter_env.server_argv(request.prefix, request.course_root, port),
         "env": jupyter_env.server_environment(request.prefix, home),
@@ -198,14 +192,10 @@ def _spawn_keeper(request: StartRequest, home: Path, port: int) -> process.Spawn
         "port": port,
         "key": request.key,
     }
-    # -P and the private folder as working directory: a student's json.py is no module of ours or Jupyter's
-    argv = (sys.executable, "-P", "-m", "coursectl.backends.jupyter_keeper")
-    keeper = process.spawn(argv, log=home / LOG, cwd=home)
     assert keeper.popen.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it has died: the wait for an answer says so
         keeper.popen.stdin.write(json.dumps(job).encode() + b"\n")
         keeper.popen.stdin.flush()
-    return keeper
 
 
 def _answers(request: StartRequest, keeper: process.Spawned, port: int, token: str) -> bool:
@@ -218,7 +208,7 @@ def _answers(request: StartRequest, keeper: process.Spawned, port: int, token: s
     log = jupyter_state.folder(request.key) / LOG
     while time.monotonic() < deadline:
         if keeper.popen.poll() is not None:
-            lines = tail(log, 15)
+            lines = tail(log, 15) or tail(log.with_name(KEEPER_LOG), 15)
             if any("is already in use" in line or "is not available" in line for line in lines):
                 return False
             raise _failed("JupyterLab ended while it started", lines)

@@ -80,7 +80,8 @@ def main() -> None:
     wish.wait()
     code = server.popen.poll()
     ending = Ending.STOPPED if code is None else Ending.SHUT_DOWN if code == 0 else Ending.CRASHED
-    print(f"coursectl: ending JupyterLab: {wish.reason}", flush=True)  # noqa: T201 - our stdout is the log
+    with contextlib.suppress(OSError), Path(job["log"]).open("a", encoding="utf-8") as log:
+        log.write(f"coursectl: ending JupyterLab: {wish.reason}\n")
     _end(server, int(job["port"]))
     _clear(job)
     del job_object

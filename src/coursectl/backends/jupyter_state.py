@@ -28,6 +28,8 @@ LAST = "last.json"
 TOKEN = "token"
 OPEN_PAGE = "open.html"
 LOG = "server.log"
+KEEPER_LOG = "keeper.log"
+"""Empty, unless the keeper itself fails: an open log could not be put aside for the next one on Windows."""
 LOCK = "lock"
 
 
