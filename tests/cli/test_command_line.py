@@ -97,7 +97,7 @@ def test_a_usage_error_is_one_json_document(cli: Any, entry: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("up",), ("freeze", "fall2026"), ("run", "python"), ("export", "fall2026")]
+    "command", [("up",), ("freeze", "fall2026"), ("run", "python"), ("export", "--format", "pylock")]
 )
 def test_without_a_course_the_way_to_one_is_named(cli: Any, tmp_path: Path, command: tuple[str, ...]) -> None:
     ran = cli(*command, cwd=tmp_path)
