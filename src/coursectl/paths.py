@@ -8,11 +8,12 @@ because Windows stops at 260 characters and conda packages at a 255-character pr
 from __future__ import annotations
 
 import os
-import platform as _platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from coursectl.model.platform import Platform
+if TYPE_CHECKING:
+    from coursectl.model.platform import Platform
 
 
 def home() -> Path:
@@ -56,7 +57,11 @@ def logs() -> Path:
 
 def current_platform() -> Platform | None:
     """The platform of this machine, ``None`` where no course can be frozen for it."""
-    machine = _platform.machine().lower()
+    import platform
+
+    from coursectl.model.platform import Platform
+
+    machine = platform.machine().lower()
     arm = machine in {"aarch64", "arm64"}
     if sys.platform.startswith("linux"):
         return {"x86_64": Platform.LINUX_64, "aarch64": Platform.LINUX_AARCH64}.get(machine)

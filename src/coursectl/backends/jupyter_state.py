@@ -17,10 +17,13 @@ import os
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coursectl import paths
 from coursectl.errors import CourseError, Hint, ServerError
-from coursectl.model.launch import Server
+
+if TYPE_CHECKING:
+    from coursectl.model.launch import Server
 
 STATE_SCHEMA = 1
 STATE = "state.json"
@@ -201,6 +204,8 @@ def _read(path: Path) -> tuple[Server | None, str]:
         state = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None, ""
+    from coursectl.model.launch import Server
+
     schema = state.get("schema") if isinstance(state, dict) else None
     if isinstance(schema, int) and schema > STATE_SCHEMA:
         raise ServerError(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coursectl.backends import jupyter_state
 from coursectl.errors import Hint, ServerError, UsageError
-from coursectl.model.launch import Server
+
+if TYPE_CHECKING:
+    from coursectl.model.launch import Server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
