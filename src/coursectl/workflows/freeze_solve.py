@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -130,7 +130,8 @@ def _conda(
     solutions = []
     for platform, variant in job.wanted:
         before = standing.solution(platform, variant) if standing is not None else None
-        if (platform, variant) not in job.solves:
+        idle = job.update and before is not None and not any(p.name in job.update for p in before.packages)
+        if idle or (platform, variant) not in job.solves:
             if before is not None:
                 solutions.append(before)
             continue
@@ -162,15 +163,12 @@ def _build(
     keep = before.packages if before is not None and job.update else ()
     specs = (*job.conda.specs(platform), *job.environment.variant(variant).specs)
     request = CondaRequest(
-        environment=job.environment,
-        platform=platform,
-        variant=variant,
-        specs=specs,
-        as_of=plan.as_of,
-        keep=tuple(p for p in keep if p.manager == "conda"),
-        update=job.update,
+        environment=job.environment, platform=platform, variant=variant, specs=specs, as_of=plan.as_of
     )
     solution = solvers.conda.solve(request, network, progress)
+    if keep:
+        request = _around(request, solution, keep, job.update)
+        solution = solvers.conda.solve(request, network, progress)
     if not job.conda.pip.lines:
         return solution
     block = PipBlock(
@@ -185,6 +183,26 @@ def _build(
     pip = solvers.pip_block(block, network, progress)
     every = sorted((*solution.packages, *pip), key=lambda p: (p.manager, p.name))
     return CondaSolution(platform=platform, variant=variant, packages=tuple(every))
+
+
+def _around(
+    request: CondaRequest,
+    free: CondaSolution,
+    keep: Sequence[CondaPackage],
+    update: tuple[str, ...],
+) -> CondaRequest:
+    """Ask for what `update` names as the `free` solution has it, and for all else as it was.
+
+    A solver that merely prefers the old packages would rather leave the named one where it is than move
+    what it needs along with it.
+    """
+    moved = tuple(f"{p.name} =={p.version} {p.build}" for p in free.packages if p.name in update)
+    return replace(
+        request,
+        specs=(*request.specs, *moved),
+        keep=tuple(p for p in keep if p.manager == "conda"),
+        update=update,
+    )
 
 
 def _unsolvable(plan: Plan, failures: Sequence[_Failure], total: int) -> SolveError:

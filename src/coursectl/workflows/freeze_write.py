@@ -12,12 +12,12 @@ from pathlib import Path
 from coursectl import files
 from coursectl.lockfiles import conda_lock_write, requirements, validate
 from coursectl.lockfiles import release as release_file
-from coursectl.model.course import BASE_VARIANT
+from coursectl.model.course import BASE_VARIANT, Environment
 from coursectl.model.digest import bytes_digest, conda_build_digest, pypi_build_digest
 from coursectl.model.lock import CondaLock, PypiLock
 from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
 from coursectl.model.sizes import installed_estimate, total
-from coursectl.workflows.freeze_plan import Job, Plan
+from coursectl.workflows.freeze_plan import Job, Plan, wanted_builds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +59,15 @@ def render(
         spec_digest=job.spec,
         lock_digest=bytes_digest(content),
         python=python,
-        builds=builds(job, lock),
+        builds=builds_of(job.environment, lock),
     )
     return Written(job=job, release=release, content=content)
 
 
-def builds(job: Job, lock: CondaLock | PypiLock) -> tuple[BuildRelease, ...]:
+def builds_of(environment: Environment, lock: CondaLock | PypiLock) -> tuple[BuildRelease, ...]:
     """What release.yaml says of each build in `lock`, sorted by platform and variant."""
     found = []
-    for platform, variant in sorted(job.wanted):
+    for platform, variant in sorted(wanted_builds(environment)):
         if isinstance(lock, PypiLock):
             pins = requirements.applicable(lock.pins, platform, lock.python)
             digest = pypi_build_digest(platform, lock.python, pins)
@@ -85,7 +85,7 @@ def builds(job: Job, lock: CondaLock | PypiLock) -> tuple[BuildRelease, ...]:
                 digest=digest,
                 packages=count,
                 download_bytes=size,
-                installed_bytes=installed_estimate(job.environment.engine, size),
+                installed_bytes=installed_estimate(environment.engine, size),
             )
         )
     return tuple(found)
@@ -108,7 +108,7 @@ def kept(plan: Plan, job: Job) -> Written | None:
         spec_digest=job.spec,
         lock_digest=bytes_digest(data),
         python=job.standing.python if isinstance(job.standing, PypiLock) else None,
-        builds=builds(job, job.standing),
+        builds=builds_of(job.environment, job.standing),
     )
     return Written(job=job, release=release, content=None)
 
@@ -157,6 +157,8 @@ def put_in_place(folder: Path, contents: Mapping[str, bytes], release: Release |
         wanted[release_file.FILE_NAME] = release_file.render(release).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob(".*.part"):  # of a freeze that was killed
+            part.unlink(missing_ok=True)
         with _staged(folder, wanted) as staged:
             if contents:
                 last.unlink(missing_ok=True)
