@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
+_OK = "[ok]"
 _PLAIN_EVERY = 5.0  # seconds between two plain lines of one task
 
 
@@ -57,8 +58,12 @@ class Reporter:
             self._live = None
 
     def _line(self, text: str) -> None:
+        if text.startswith(_OK):
+            text = self._console.style(_OK, "green", stream=sys.stderr) + text.removeprefix(_OK)
         if self._live is not None:
-            self._live.console.print(text, markup=False, highlight=False)
+            from rich.text import Text
+
+            self._live.console.print(Text.from_ansi(text))
         else:
             self._console.err(text)
 
