@@ -167,7 +167,10 @@ def _notes(plan: Plan, locks: dict[str, CondaLock | PypiLock]) -> tuple[str, ...
 def _idle(plan: Plan, state: FreezeState, start: float) -> FreezeReport:
     """The report of a run that changes nothing."""
     written = [w for job in plan.jobs if (w := freeze_write.kept(plan, job)) is not None]
-    return replace(_report(plan, state, written, start), missing=freeze_write.missing(written, plan))
+    report = _report(plan, state, written, start)
+    if state is not FreezeState.UNCHANGED:
+        return report  # what is missing is what would be solved
+    return replace(report, missing=freeze_write.missing(written, plan))
 
 
 def _report(plan: Plan, state: FreezeState, written: Sequence[Written], start: float) -> FreezeReport:
