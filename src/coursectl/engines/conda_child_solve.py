@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coursectl.engines.conda_child import Failure, client_of
+from coursectl.engines.conda_events import Failure, client_of
 
 if TYPE_CHECKING:
     from rattler.channel import Channel

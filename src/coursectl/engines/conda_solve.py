@@ -11,6 +11,7 @@ from coursectl.engines.base import CondaRequest, Network
 from coursectl.engines.conda_call import Outcome, call, host_of, network_error, translate
 from coursectl.engines.conda_explain import Situation, explain
 from coursectl.errors import CourseError, CourseFileError, NetworkError, SolveError
+from coursectl.model.course import Environment
 from coursectl.model.lock import CondaPackage, CondaSolution
 from coursectl.model.platform import virtual_packages
 from coursectl.model.progress import Progress
@@ -118,28 +119,34 @@ def _error(outcome: Outcome, request: CondaRequest) -> CourseError:
             ),
         )
         return SolveError(doing, cause=said.cause, hints=said.hints)
-    if outcome.kind == "GatewayError":
-        if "no usable repodata cache" in outcome.text:
-            return NetworkError(
-                f"{doing}: the channel's index is not in the cache",
-                cause=outcome.text,
-                hints=("run it once without --offline",),
-                code="offline",
-            )
-        if "could not find subdir" in outcome.text:
-            return NetworkError(
-                f"{doing}: there is no channel there",
-                cause=outcome.text.splitlines()[0],
-                hints=(f"check `channels` of {environment.name} in course.yaml and {environment.spec}",),
-                code="no-channel",
-            )
-        error = translate(outcome, doing)
-        return (
-            error
-            if error.default_code != "install"
-            else network_error(outcome.text, doing, host_of(outcome.text) or "the channel")
+    return _channel_error(outcome, environment, doing)
+
+
+def _channel_error(outcome: Outcome, environment: Environment, doing: str) -> CourseError:
+    """What went wrong with a channel, or with the solver itself."""
+    if outcome.kind == "InvalidChannelError" or "is not a supported scheme" in outcome.text:
+        return CourseFileError(
+            f"{environment.name} names a channel that is no address: {', '.join(environment.channels)}",
+            cause=outcome.text.splitlines()[-1].removeprefix("Caused by: "),
+            hints=("a channel is a name such as conda-forge, or an https address",),
+        )
+    if "no usable repodata cache" in outcome.text:
+        return NetworkError(
+            f"{doing}: the channel's index is not in the cache",
+            cause=outcome.text,
+            hints=("run it once without --offline",),
+            code="offline",
+        )
+    if "could not find subdir" in outcome.text:
+        return NetworkError(
+            f"{doing}: there is no channel there",
+            cause=outcome.text.splitlines()[0],
+            hints=(f"check `channels` of {environment.name} in course.yaml and {environment.spec}",),
+            code="no-channel",
         )
     error = translate(outcome, doing)
-    if error.default_code == "install":
-        return SolveError(doing, cause=error.cause, hints=error.hints)
-    return error
+    if error.default_code != "install":
+        return error
+    if outcome.kind == "GatewayError":
+        return network_error(outcome.text, doing, host_of(outcome.text) or "the channel")
+    return SolveError(doing, cause=error.cause, hints=error.hints)
