@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +26,8 @@ def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644) -> None
         DiskSpaceError: the disk is full; the old file stands.
         CourseError: the system refuses to write there.
     """
+    import tempfile
+
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,8 @@ def sha256(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
+    import hashlib
+
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -53,10 +53,10 @@ def up(
     if dry_run:
         return Outcome(data=ready.plan)
     seconds = _ensure(session, settings, ready)
+    if no_launch:
+        return Outcome(data=workflow.UpReport(plan=ready.plan, install_seconds=seconds))
     from coursectl.workflows import launch
 
-    if no_launch:
-        return Outcome(data=launch.UpReport(plan=ready.plan, install_seconds=seconds))
     running = launch.start(ready, settings.port, detached=detach, progress=session.progress)
     return _announce(session, settings, ready, running, seconds)
 
@@ -92,7 +92,7 @@ def _announce(
     from coursectl.workflows import launch
 
     opened = launch.open_browser(running.server, session.progress, wanted=settings.browser)
-    report = launch.UpReport(
+    report = workflow.UpReport(
         plan=ready.plan,
         install_seconds=seconds,
         server=running.server,

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from coursectl.model.course import Environment
-from coursectl.model.installed import PrefixRecord, Verification
-from coursectl.model.lock import CondaPackage, CondaSolution, PypiLock
-from coursectl.model.platform import Platform
-from coursectl.model.progress import Progress
+if TYPE_CHECKING:  # every start of `up` imports this module
+    from datetime import date
+
+    from coursectl.model.course import Environment
+    from coursectl.model.installed import PrefixRecord, Verification
+    from coursectl.model.lock import CondaPackage, CondaSolution, PypiLock
+    from coursectl.model.platform import Platform
+    from coursectl.model.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from coursectl.workflows.caches import CacheReport
     from coursectl.workflows.environments import EnvironmentList, Removed, Verdicts
     from coursectl.workflows.inside import CommandResult
-    from coursectl.workflows.launch import UpReport
     from coursectl.workflows.servers import DownReport, LogReport, OpenReport, StatusReport
+    from coursectl.workflows.up import UpReport
 
 _SHOWN_PROBLEMS = 20
 

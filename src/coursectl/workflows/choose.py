@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from packaging.version import InvalidVersion, Version
-
 from coursectl.errors import Hint, LockError, UsageError
 from coursectl.model.course import BASE_VARIANT, Course, Variant
 from coursectl.model.launch import GpuFact
@@ -151,6 +149,8 @@ def _runs_on(variant: Variant, gpu: GpuFact) -> bool:
         if package.name == "__cuda":
             if gpu.cuda is None:
                 return False
+            from packaging.version import InvalidVersion, Version
+
             try:
                 return Version(package.version) <= Version(gpu.cuda)
             except InvalidVersion:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from coursectl.backends import jupyter, jupyter_browser
 from coursectl.backends.jupyter import EndReason, Running
 from coursectl.errors import Hint, ServerError
-from coursectl.model.launch import LaunchPlan, Server
+from coursectl.model.launch import Server
 from coursectl.model.progress import Progress
 from coursectl.workflows.up import Ready
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpReport:
-    """What `up` did. `install_seconds` is 0 where the environment was there; `server` is ``None`` with
-    ``--no-launch``; `found`: the server ran already; `opened`: a browser was sent to it.
-    """
-
-    plan: LaunchPlan
-    install_seconds: float
-    server: Server | None = None
-    found: bool = False
-    opened: bool = False
 
 
 def start(ready: Ready, port: int, *, detached: bool, progress: Progress) -> Running:

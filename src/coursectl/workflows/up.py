@@ -9,7 +9,7 @@ from coursectl import files, paths
 from coursectl.engines.base import Network
 from coursectl.errors import CourseError, DiskSpaceError, Hint, LockError, NetworkError
 from coursectl.model.course import Course, EngineKind
-from coursectl.model.launch import Facts, LaunchPlan, Target
+from coursectl.model.launch import Facts, LaunchPlan, Server, Target
 from coursectl.model.progress import Progress
 from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
 from coursectl.model.semester import Semester
@@ -50,6 +50,19 @@ class Ready:
     release: Release
     environment: EnvironmentRelease
     build: BuildRelease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpReport:
+    """What `up` did. `install_seconds` is 0 where the environment was there; `server` is ``None`` with
+    ``--no-launch``; `found`: the server ran already; `opened`: a browser was sent to it.
+    """
+
+    plan: LaunchPlan
+    install_seconds: float
+    server: Server | None = None
+    found: bool = False
+    opened: bool = False
 
 
 def observe() -> Facts:
