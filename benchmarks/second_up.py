@@ -1,0 +1,47 @@
+"""How long ``coursectl up --no-launch`` takes when there is nothing to do, against ``uv pip sync``.
+
+    python benchmarks/second_up.py [--rounds 30]
+
+Peer: ``uv pip sync`` of the same lock into the same prefix, which finds everything installed. Both answer "is
+this environment the one of the lock?": uv compares the lock's names and versions with what is in
+site-packages, coursectl a digest with the one that the prefix was marked with.
+"""
+
+from __future__ import annotations
+
+import measure
+import stacks
+from measure import Row
+
+
+def main() -> None:
+    options = measure.arguments(__doc__, rounds=30).parse_args()
+    with measure.sandbox() as folder, stacks.pypi(folder) as stack:
+        uv, env = stacks.uv(stack)
+        sync = [uv, "pip", "sync", "--require-hashes", "--python", stack.prefix, stack.lockfile]
+        times = measure.alternate(
+            {
+                "ours": lambda: stack.up("--no-launch"),
+                "uv": lambda: _run(sync, env),
+                "status": lambda: _run([measure.our_program(), "status"], stack.env),
+            },
+            rounds=options.rounds,
+            warm_up=3,
+        )
+    print(measure.machine())
+    peer = "uv pip sync, nothing to do"
+    measure.show(
+        [
+            Row(what=f"up --no-launch again, {stack.packages} packages", ours=times["ours"],
+                peer=times["uv"], peer_name=peer, aim=1.0),
+            Row(what="(coursectl status)", ours=times["status"], peer=times["uv"], peer_name=peer),
+        ]
+    )  # fmt: skip
+
+
+def _run(argv: list[object], env: dict[str, str]) -> None:
+    measure.call([str(word) for word in argv], env=env)
+
+
+if __name__ == "__main__":
+    measure.main(main)
