@@ -16,8 +16,7 @@ from pathlib import Path
 from coursectl import activation, files, paths
 from coursectl.backends import jupyter_state
 
-_STRANGERS = ("JUPYTER", "JPY_")
-_STRANGE = ("PYTHONEXECUTABLE", "PYTHONSAFEPATH", "PYTHONPLATLIBDIR", "VIRTUAL_ENV_PROMPT")
+_OTHER_JUPYTERS = ("JUPYTER", "JPY_")
 
 _LEASH = '''"""By coursectl, for every start: end this server when the process that watches it is gone."""
 import os, signal, sys, threading, time
@@ -58,32 +57,6 @@ for _name in set(_wanted).intersection(LabApp.class_trait_names()):  # JupyterLa
 """
 
 
-def _activated(prefix: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """`given` as it is inside `prefix`, with what its packages declare, and without other Jupyters.
-
-    Declared variables stand in ``etc/conda/env_vars.d/*.json`` and ``conda-meta/state``. Activation *scripts*
-    are not run, because that needs a shell.
-    """
-    env = activation.activated(given, prefix)
-    env = {k: v for k, v in env.items() if k not in _STRANGE and not k.startswith(_STRANGERS)}
-    if (prefix / "conda-meta").is_dir():
-        env |= {"CONDA_DEFAULT_ENV": prefix.name, "CONDA_SHLVL": "1"} | _declared(prefix)
-    return env
-
-
-def _declared(prefix: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    sources = [*sorted((prefix / "etc/conda/env_vars.d").glob("*.json")), prefix / "conda-meta/state"]
-    for source in sources:
-        try:
-            content = json.loads(source.read_bytes())
-        except (OSError, ValueError):
-            continue  # absent in most prefixes; a damaged one is for `verify` to name
-        values = content.get("env_vars", {}) if source.name == "state" else content
-        found |= {str(k): str(v) for k, v in values.items() if v != "***unset***"}
-    return found
-
-
 def server_environment(prefix: Path, home: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of the server whose private folder is `home`. It holds no secret.
 
@@ -91,7 +64,8 @@ def server_environment(prefix: Path, home: Path, base: Mapping[str, str] | None 
     servers and lasts, because it holds the signatures of the notebooks that the student trusts.
     """
     given = os.environ if base is None else base
-    env = _activated(prefix, given)
+    env = activation.activated(given, prefix)
+    env = {k: v for k, v in env.items() if not k.startswith(_OTHER_JUPYTERS)}
     taste = given.get("JUPYTERLAB_SETTINGS_DIR") or _user_config(given) / "lab" / "user-settings"
     env |= {
         "JUPYTER_CONFIG_DIR": str(home / "config"),

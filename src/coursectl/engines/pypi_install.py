@@ -14,7 +14,7 @@ from coursectl import activation, files
 from coursectl.engines import pypi_lock, uv_program, uv_python, uv_records, uv_wheels
 from coursectl.engines.base import InstallRequest
 from coursectl.engines.uv_errors import Doing
-from coursectl.engines.uv_sync import PackageLines, heal
+from coursectl.engines.uv_sync import PackageLines, growth, heal
 from coursectl.errors import CourseError, DiskSpaceError, Hint, InstallError, LockError
 from coursectl.model.installed import MARKER, PrefixRecord, Problem, ProblemKind, Verification
 from coursectl.model.platform import Platform
@@ -114,7 +114,10 @@ def _install(request: InstallRequest, staging: Path, progress: Progress) -> None
             uv_program.run([*venv, staging], network=network, doing=doing, folder=folder)
             files.write_atomic(staging / LOCK, text)
             sync = ["pip", "sync", "--require-hashes", "--allow-empty-requirements", "--python"]
-            with progress.task("fetching packages", total=len(pins), unit="packages") as task:
+            with (
+                growth(network.cache / "uv", request.record.installed_bytes, progress),
+                progress.task("fetching packages", total=len(pins), unit="packages") as task,
+            ):
                 uv_program.run(
                     [*sync, activation.python_of(staging), staging / LOCK],
                     network=network,

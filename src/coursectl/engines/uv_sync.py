@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from coursectl import files
 from coursectl.engines import uv_program
 from coursectl.engines.base import Network
 from coursectl.engines.uv_errors import Doing
 from coursectl.errors import Hint, InstallError
-from coursectl.model.progress import Task
+from coursectl.model.progress import Progress, Task
+
+_SAMPLE = 1.0  # seconds between two looks at the cache
+_WORTH_SHOWING = 1_000_000  # bytes
 
 
 class PackageLines:
@@ -34,6 +42,46 @@ class PackageLines:
             self._task.detail("linking files" if line.startswith("Prepared") else "")
             self._task.advance(self._left)
             self._left = 0
+
+
+@contextlib.contextmanager
+def growth(cache: Path, expected: int | None, progress: Progress) -> Iterator[None]:
+    """Show the bytes that uv unpacks into its cache while the ``with`` block runs.
+
+    uv tells a program that is no terminal nothing about bytes, so the cache is watched instead. A warm cache
+    does not grow, and then nothing is shown.
+
+    Args:
+        expected: bytes that an empty cache will hold in the end, ``None`` if unknown.
+    """
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(cache, expected, progress, over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _watch(cache: Path, expected: int | None, progress: Progress, over: threading.Event) -> None:
+    before, seen = files.tree_bytes(cache) if cache.exists() else 0, 0
+    with contextlib.ExitStack() as stack:
+        task: Task | None = None
+        pause = _SAMPLE
+        while not over.wait(pause):
+            start = time.monotonic()
+            grown = files.tree_bytes(cache) - before if cache.exists() else 0
+            pause = max(_SAMPLE, 10 * (time.monotonic() - start))  # looking costs a tenth at the most
+            if task is None and grown > _WORTH_SHOWING:
+                task = stack.enter_context(
+                    progress.task("downloading, unpacked", total=expected, unit="bytes")
+                )
+            if task is not None and grown > seen:
+                if expected is not None and grown > expected:
+                    task.total(grown)  # the estimate was low
+                task.advance(grown - seen)
+                seen = grown
 
 
 def heal(packages: Sequence[str], network: Network, *, failed: str) -> None:
