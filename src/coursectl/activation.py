@@ -9,9 +9,19 @@ from pathlib import Path
 
 # Each of these lets a person's own Python leak into the course's: another stack, which we promised away. The
 # bytecode ones would make every start as slow as the first.
-_LEAKS = frozenset(
-    """PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONPLATLIBDIR
-    PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX VIRTUAL_ENV VIRTUAL_ENV_PROMPT __PYVENV_LAUNCHER__""".split()
+_LEAKS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "PYTHONEXECUTABLE",
+    "PYTHONSAFEPATH",
+    "PYTHONPLATLIBDIR",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPYCACHEPREFIX",
+    "VIRTUAL_ENV",
+    "VIRTUAL_ENV_PROMPT",
+    "__PYVENV_LAUNCHER__",
 )
 _LEAKING_FAMILIES = ("CONDA_", "_CE_", "MAMBA_", "PIXI_")
 
@@ -19,9 +29,9 @@ _LEAKING_FAMILIES = ("CONDA_", "_CE_", "MAMBA_", "PIXI_")
 def activated(environ: Mapping[str, str], prefix: Path, *, windows: bool = os.name == "nt") -> dict[str, str]:
     """The variables of a program inside `prefix`, made from `environ`.
 
-    A conda prefix (with a ``conda-meta`` folder) gets ``CONDA_PREFIX`` and what its packages declare; a virtual
-    environment gets ``VIRTUAL_ENV``. Activation *scripts* are not run, because that needs a shell. Source of
-    the folders and declarations: conda's ``activate.py``.
+    A conda prefix (with a ``conda-meta`` folder) gets ``CONDA_PREFIX`` and what its packages declare; a
+    virtual environment gets ``VIRTUAL_ENV``. Activation *scripts* are not run, because that needs a shell.
+    Source of the folders and declarations: conda's ``activate.py``.
 
     >>> activated({"PATH": "/usr/bin", "PYTHONPATH": "/home/me"}, Path("/e"), windows=False)["PATH"]
     '/e/bin:/usr/bin'

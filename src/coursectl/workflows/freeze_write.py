@@ -19,6 +19,11 @@ from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
 from coursectl.model.sizes import installed_estimate, total
 from coursectl.workflows.freeze_plan import Job, Plan, wanted_builds
 
+_ATTRIBUTES = """\
+# A lockfile is pinned by the sha256 of its bytes: git must not change line ends in it on Windows.
+* -text
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
@@ -157,6 +162,9 @@ def put_in_place(folder: Path, contents: Mapping[str, bytes], release: Release |
         wanted[release_file.FILE_NAME] = release_file.render(release).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        attributes = folder.parent / ".gitattributes"
+        if not attributes.exists():
+            files.write_atomic(attributes, _ATTRIBUTES)
         for part in folder.glob(".*.part"):  # of a freeze that was killed
             part.unlink(missing_ok=True)
         with _staged(folder, wanted) as staged:
