@@ -126,7 +126,7 @@ def translate(exc: Exception, url: str) -> CourseError:
     shown = without_credentials(url)
     offline = Hint(text="work with what is installed:", command="coursectl up --offline")
     if isinstance(exc, requests.exceptions.ProxyError):
-        name, proxy = _proxy_for(url)
+        name, proxy = proxy_for(url)
         return NetworkError(
             f"cannot reach {shown}",
             cause=f"the proxy {proxy} does not answer" if proxy else "the proxy does not answer",
@@ -166,8 +166,11 @@ def _connection_cause(exc: Exception) -> str:
     return "the connection was lost or could not be made"
 
 
-def _proxy_for(url: str) -> tuple[str, str | None]:
-    """The variable that names the proxy for `url`, and the proxy without its password."""
+def proxy_for(url: str) -> tuple[str, str | None]:
+    """The variable that names the proxy for `url`, and the proxy without its password (``None``: no proxy).
+
+    The same variables count for requests, uv and py-rattler.
+    """
     scheme = urlsplit(url).scheme.upper()
     for name in (f"{scheme}_PROXY", "ALL_PROXY"):
         for spelt in (name.lower(), name):

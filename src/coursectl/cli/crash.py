@@ -9,7 +9,6 @@ import traceback
 from pathlib import Path
 
 from coursectl import __version__, files, paths
-from coursectl.errors import CourseError
 
 
 def write_report(exc: Exception, command: tuple[str, ...]) -> Path | None:
@@ -23,6 +22,6 @@ def write_report(exc: Exception, command: tuple[str, ...]) -> Path | None:
     where = paths.logs() / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     try:
         files.write_atomic(where, "\n".join(lines), mode=0o600)
-    except CourseError:
+    except Exception:  # whatever is broken here: the bug itself has to be told
         return None
     return where

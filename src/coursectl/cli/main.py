@@ -10,6 +10,10 @@ def main() -> None:
 
         print(f"coursectl {__version__}")  # noqa: T201 - ui is not imported yet
         return
-    from coursectl.cli.dispatch import run
+    try:
+        from coursectl.cli.dispatch import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules are imported: nothing has begun that needs words
+        code = 130
+    sys.exit(code)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from coursectl import files, process
+from coursectl import files, process, web
 from coursectl.engines.base import Network
 from coursectl.errors import CourseError, Hint, InstallError, NetworkError
 
@@ -173,11 +173,9 @@ def network_error(text: str, doing: str, where: str) -> NetworkError:
         hints.append(f"{where} wants credentials or refuses this network")
     elif re.search(r"\b404\b", text):
         hints.append("the file is gone from there: freeze again, or name a mirror that keeps it")
-    proxy = next(
-        (os.environ[n] for n in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY") if os.environ.get(n)), None
-    )
+    name, proxy = web.proxy_for("https://" + where)
     if proxy:
-        hints.append(f"requests go through the proxy {_without_password(proxy)}: is it right?")
+        hints.append(f"requests go through the proxy {proxy} ({name}): is it right?")
     hints.append("check the connection; a mirror can be named under `mirrors` in course.yaml")
     status = re.search(r"\b([45]\d\d) [A-Z][a-z]", text)
     what = f"{where} answers {status[1]}" if status else f"cannot reach {where}"
@@ -192,11 +190,6 @@ def host_of(text: str) -> str | None:
     """
     found = _URL.search(text)
     return urllib.parse.urlsplit(found[0]).netloc.rpartition("@")[2] or None if found else None
-
-
-def _without_password(address: str) -> str:
-    parts = urllib.parse.urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _path_in(text: str) -> str | None:

@@ -128,9 +128,10 @@ def _install(request: InstallRequest, staging: Path, progress: Progress) -> None
                     on_line=PackageLines(task, len(pins)),
                 )
     except DiskSpaceError as exc:
-        free = files.free_bytes(staging.parent)
+        # the two may lie on two disks, and uv unpacks into the cache
+        free, full = min((files.free_bytes(f), f) for f in (staging.parent, network.cache))
         raise DiskSpaceError(
-            exc.message, cause=f"{exc.cause}; {free:,} bytes are free", hints=exc.hints
+            exc.message, cause=f"{exc.cause}; {free:,} bytes are free in {full}", hints=exc.hints
         ) from exc
 
 
@@ -250,6 +251,7 @@ def swap(staging: Path, prefix: Path, aside: Path) -> None:
     try:
         moved = os.path.lexists(prefix)
         if moved:
+            _refuse_strange(prefix)
             files.replace(prefix, aside)
         try:
             files.replace(staging, prefix)
@@ -264,6 +266,21 @@ def swap(staging: Path, prefix: Path, aside: Path) -> None:
             hints=(Hint(text="stop what runs in it:", command="coursectl down"),),
         ) from exc
     shutil.rmtree(aside, ignore_errors=True)  # a file in use stays for the next run to collect
+
+
+def _refuse_strange(prefix: Path) -> None:
+    """Leave alone what is no environment: a person's own folder of that name would be deleted.
+
+    Raises:
+        InstallError: there is something in `prefix`, and it is not ours.
+    """
+    inside = {p.name for p in prefix.iterdir()} if prefix.is_dir() else {"a file"}
+    if inside and not inside & {MARKER, LOCK, "pyvenv.cfg"}:
+        raise InstallError(
+            f"cannot install into {prefix}",
+            cause="there is something in it that is not an environment of coursectl",
+            hints=("move it away, or set COURSECTL_HOME to another folder",),
+        )
 
 
 def recover(staging: Path, prefix: Path, aside: Path) -> None:

@@ -1,4 +1,4 @@
-"""uv's failures in our words. Everything here is pure and works on what uv printed.
+"""uv's failures in our words. Everything here works on what uv printed and asks nobody.
 
 uv prints ``error: ...`` with ``cause:`` lines below (before 0.12: ``×`` and ``╰─▶``) and ``hint:`` lines.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coursectl import files, web
 from coursectl.errors import (
     CourseError,
     CourseFileError,
@@ -99,25 +100,28 @@ def translate(ended: Completed, doing: Doing) -> CourseError:
 def _disk(said: Complaint, doing: Doing) -> CourseError | None:
     if not said.search(r"No space left|os error (28|112|122)\)|quota exceeded"):
         return None
+    cause = _short(said.causes[-1] if said.causes else said.what)
     return DiskSpaceError(
-        f"{doing.failed}: the disk is full",
-        cause=_short(said.causes[-1] if said.causes else said.what),
-        hints=(
-            Hint(text="free some room, for example:", command="coursectl cache clean"),
-            Hint(text="or move coursectl's files: set COURSECTL_HOME to a folder on another disk"),
-        ),
+        f"{doing.failed}: the disk is full", cause=cause, hints=files.full_disk_hints(_place(cause))
     )
 
 
 def _permission(said: Complaint, doing: Doing) -> CourseError | None:
     if not said.search(r"os error (13|30)\)|Permission denied|Read-only file system"):
         return None
-    return CourseError(
-        doing.failed,
-        cause=_short(said.causes[-1] if said.causes else said.what),
-        hints=(Hint(text="set COURSECTL_HOME to a folder that you can write"),),
-        code="not-writable",
-    )
+    cause = _short(said.causes[-1] if said.causes else said.what)
+    hint = files.not_writable_hint(_place(cause))
+    return CourseError(doing.failed, cause=cause, hints=(hint,), code="not-writable")
+
+
+def _place(cause: str) -> str | None:
+    """The file that uv was writing: what stands last in its own quotes.
+
+    >>> _place("failed to write to file `/c/uv/x`: No space left on device (os error 28)")
+    '/c/uv/x'
+    """
+    found = re.findall(r"`([^`]+)`", cause)
+    return found[-1] if found else None
 
 
 def _hash(said: Complaint, doing: Doing) -> CourseError | None:
@@ -159,6 +163,7 @@ def _network(said: Complaint, doing: Doing) -> CourseError | None:
         return None
     address = said.search(r"https?://([^/\s`'\"()]+@)?([^/\s`'\"()]+)[^\s`'\"()]*")
     host = address[2] if address else "the package index"
+    name, proxy = web.proxy_for(f"https://{host}")
     hints: tuple[Hint, ...]
     if reason is _CERTIFICATE:
         hints = (
@@ -167,6 +172,9 @@ def _network(said: Complaint, doing: Doing) -> CourseError | None:
         )
     elif reason is _REFUSED:
         hints = (Hint(text="put the credentials in ~/.netrc, or in UV_INDEX_URL"),)
+    elif proxy:
+        reason = f"{reason}; it is asked through the proxy {proxy}"
+        hints = (Hint(text=f"change or unset {name}, or add {host} to NO_PROXY"),)
     else:
         hints = (
             Hint(text="check the network; behind a proxy, set HTTPS_PROXY"),

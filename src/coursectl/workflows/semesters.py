@@ -37,7 +37,7 @@ def load(course: Course, semester: Semester) -> Release:
     if near:
         hints.insert(0, Hint(text=f"frozen are {', '.join(known)}; try", command=f"coursectl up {near[0]}"))
     raise LockError(
-        f"{course.title}: {semester} is not frozen",
+        f"{semester} of {course.name} is not frozen",
         cause=f"there is no lockfiles/{semester}/release.yaml",
         hints=tuple(hints),
         code="not-frozen",

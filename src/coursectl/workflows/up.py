@@ -234,8 +234,7 @@ def ensure(ready: Ready, network: Network, progress: Progress) -> float:
 def _other_ways(ready: Ready, network: Network) -> tuple[Hint, ...]:
     """What a student without a working network can still do."""
     if network.offline:
-        again = f"coursectl up {ready.plan.semester}"
-        return (Hint(text="once, with a network:", command=again),)
+        return ()
     try:
         fallback = ready.course.environment(ready.environment.name).fallback
     except KeyError:
