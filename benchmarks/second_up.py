@@ -9,6 +9,9 @@ site-packages, coursectl a digest with the one that the prefix was marked with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import measure
 import stacks
 from measure import Row
@@ -18,7 +21,15 @@ def main() -> None:
     options = measure.arguments(__doc__, rounds=30).parse_args()
     with measure.sandbox() as folder, stacks.pypi(folder) as stack:
         uv, env = stacks.uv(stack)
-        sync = [uv, "pip", "sync", "--require-hashes", "--python", stack.prefix, stack.lockfile]
+        sync: list[str | Path] = [
+            uv,
+            "pip",
+            "sync",
+            "--require-hashes",
+            "--python",
+            stack.prefix,
+            stack.lockfile,
+        ]
         times = measure.alternate(
             {
                 "ours": lambda: stack.up("--no-launch"),
@@ -39,8 +50,8 @@ def main() -> None:
     )  # fmt: skip
 
 
-def _run(argv: list[object], env: dict[str, str]) -> None:
-    measure.call([str(word) for word in argv], env=env)
+def _run(argv: Sequence[str | Path], env: Mapping[str, str]) -> None:
+    measure.call(argv, env=env)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Two real environments to measure with: the reference course's, from a conda channel and from PyPI.
 
 The conda one comes from the channel of the tests (tests/channel: this interpreter and real wheels as real
-``.conda`` packages, served on loopback; the first build fetches 0.7 GB of wheels and is kept). The PyPI one is
-the lock of fall2026 that is committed in this repository; the package index is asked while the cache is
+``.conda`` packages, served on loopback; the first build fetches 0.7 GB of wheels and is kept). The PyPI one
+is the lock of fall2026 that is committed in this repository; the package index is asked while the cache is
 filled, before anything is measured.
 """
 
