@@ -83,6 +83,17 @@ def os_error(exc: OSError, doing: str) -> CourseError:
     return CourseError(doing, cause=str(exc), code="system")
 
 
+def fuller(error: DiskSpaceError, *folders: Path) -> DiskSpaceError:
+    """`error` with the bytes free in the fullest of the `folders`, which may lie on two disks."""
+    free, full = min((free_bytes(folder), folder) for folder in folders)
+    return DiskSpaceError(
+        error.message,
+        cause=f"{error.cause}; {free:,} bytes are free in {full}",
+        hints=full_disk_hints(str(full)),
+        code=error.code,
+    )
+
+
 def full_disk_hints(place: str | None) -> tuple[Hint, ...]:
     """What to do about a full disk, where writing to the file `place` (``None``: unknown) met it."""
     ours = _moved_by(place)
@@ -110,7 +121,8 @@ def _moved_by(place: str | None) -> str | None:
     inside = [name for name, folder in known if path.is_relative_to(folder)]
     # a parent of the folder that could not be made
     inside += [name for name, folder in reversed(known) if folder.is_relative_to(path)]
-    inside += ["TMPDIR"] if path.is_relative_to(tempfile.gettempdir()) else []
+    # a working folder of ours among the system's temporary files
+    inside += ["TMPDIR"] if str(path).startswith(str(Path(tempfile.gettempdir(), "coursectl-"))) else []
     return inside[0] if inside else None
 
 

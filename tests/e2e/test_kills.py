@@ -39,7 +39,7 @@ def start(here: Desk, *words: str) -> subprocess.Popen[bytes]:
 
 
 def kill(program: subprocess.Popen[bytes], *, everything: bool) -> bool:
-    """Kill the launcher alone (a crash, the memory killer) or all that it started; ``False`` if it was done."""
+    """Kill the launcher alone, or all that it started too; ``False`` if it was done already."""
     early = program.poll() is None
     family: list[psutil.Process] = []
     if everything and early:
@@ -84,7 +84,7 @@ def _prefix(here: Desk) -> str:
 
 
 def matrix(here: Desk, tmp_path: Path, *, kills: int, packages: int, seed: int) -> int:
-    """Kill `kills` cold or half-cold runs at random moments; returns how many were killed before their end."""
+    """Kill cold or half-cold runs at random moments; returns how many were killed before their end."""
     chance = random.Random(seed)
     seconds = whole(here, tmp_path / "timed")
     early = 0

@@ -214,9 +214,12 @@ def test_another_digest_leaves_the_old_environment(tmp_path: Path, shared_cache:
     network = Network(cache=shared_cache)
     prefix = tmp_path / "e" / "small"
     prefix.mkdir(parents=True)
-    (prefix / "half").touch()  # and what has no marker is nothing
+    (prefix / "thesis.tex").touch()  # a person's own file in a folder of that name
+    with pytest.raises(InstallError, match="cannot install into"):
+        ENGINE.ensure(kit.request(lock, prefix, network), Silent())
+    (prefix / "pyvenv.cfg").touch()  # half of ours: what has no marker is nothing
     ENGINE.ensure(kit.request(lock, prefix, network), Silent())
-    assert not (prefix / "half").exists()
+    assert not (prefix / "thesis.tex").exists()
     small = tmp_path / "another"
     small.mkdir()
     ENGINE.ensure(kit.request(kit.small_lock(small, shared_cache, "six\n"), prefix, network, "d2"), Silent())

@@ -193,7 +193,7 @@ def host_of(text: str) -> str | None:
 
 
 def _path_in(text: str) -> str | None:
-    found = re.search(r"['\"`]?((?:/|[A-Za-z]:\\)[^'\"`:]+)", text)
+    found = re.search(r"(?<![\w.-])((?:/|[A-Za-z]:\\)[^'\"`:]+)", text)  # not the end of a relative one
     return found[1] if found else None
 
 

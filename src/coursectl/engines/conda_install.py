@@ -16,7 +16,7 @@ from coursectl.engines.conda_cache import PackageCache, read_seals, write_seals
 from coursectl.engines.conda_call import Outcome, call, translate
 from coursectl.engines.conda_pip import pip_problems
 from coursectl.engines.conda_verify import check, package_problems
-from coursectl.errors import CourseError, InstallError, NetworkError
+from coursectl.errors import CourseError, DiskSpaceError, InstallError, NetworkError
 from coursectl.model.installed import Problem, Verification
 from coursectl.model.lock import CondaPackage
 from coursectl.model.progress import Progress, Task
@@ -155,6 +155,8 @@ def _error(outcome: Outcome, request: InstallRequest) -> CourseError:
             code="offline",
         )
     error = translate(outcome, doing, [p.url for p in request.packages])
+    if isinstance(error, DiskSpaceError):
+        return files.fuller(error, request.prefix.parent, request.network.cache)
     if request.network.offline and isinstance(error, NetworkError):
         return NetworkError(
             f"{doing} offline: a package in the cache is damaged",

@@ -128,11 +128,7 @@ def _install(request: InstallRequest, staging: Path, progress: Progress) -> None
                     on_line=PackageLines(task, len(pins)),
                 )
     except DiskSpaceError as exc:
-        # the two may lie on two disks, and uv unpacks into the cache
-        free, full = min((files.free_bytes(f), f) for f in (staging.parent, network.cache))
-        raise DiskSpaceError(
-            exc.message, cause=f"{exc.cause}; {free:,} bytes are free in {full}", hints=exc.hints
-        ) from exc
+        raise files.fuller(exc, staging.parent, network.cache) from exc  # uv unpacks into the cache
 
 
 def _pins(text: str, lock: Path | None, platform: Platform, python: str) -> dict[str, str]:
