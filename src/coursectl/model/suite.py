@@ -99,9 +99,9 @@ class CellWarning:
 class CaseResult:
     """What came of one notebook in one environment.
 
-    `notebook` is relative to the course folder, with ``/``. `reason` explains every verdict but ok. `executed`
-    is the path of the executed notebook, ``None`` where nothing ran. `cached`: an earlier run's result counts,
-    because nothing that it depends on has changed.
+    `notebook` is relative to the course folder, with ``/``. `reason` explains every verdict but ok.
+    `executed` is the path of the executed notebook, ``None`` where nothing ran. `cached`: an earlier run's
+    result counts, because nothing that it depends on has changed.
     """
 
     notebook: str
