@@ -138,6 +138,7 @@ def _install_pip(
         staging=staging,
         final=request.prefix,
         pins=[(p.name, p.version, p.sha256 or "") for p in pip],
+        urls={p.name: p.url for p in pip},
         network=request.network,
         progress=progress,
     )
