@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import coursectl
-
-PACKAGE = Path(coursectl.__file__).parent
-ROOT = PACKAGE.parent.parent
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "coursectl"
 # A floor imports only from floors below it. A module of a floor may import its own floor, but see UNITS.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "__init__"),
