@@ -56,7 +56,7 @@ def main() -> None:
 
 def _ours(stack: stacks.Stack, returned: list[float]) -> float:
     port = _free_port()
-    argv = [measure.our_program(), "up", "--detach", "--no-browser", "--port", str(port)]
+    argv: list[str | Path] = [measure.our_program(), "up", "--detach", "--no-browser", "--port", str(port)]
     start = time.perf_counter()
     command = subprocess.Popen(
         argv, env=dict(stack.env), cwd=stack.course, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -13,6 +13,7 @@ import measure
 import stacks
 
 from coursectl.engines import conda, conda_cache, conda_install, conda_stage
+from coursectl.engines.conda_call import call
 
 
 class _Clock:
@@ -103,7 +104,6 @@ def _patched(clock: _Clock) -> list[tuple[Any, str, Callable[..., Any]]]:
     undo = [(module, name, getattr(module, name)) for module, name, _ in wanted]
     for module, name, label in wanted:
         setattr(module, name, clock.around(label, getattr(module, name)))
-    call = conda_install.call
     undo.append((conda_install, "call", call))
 
     def told(request: Any, network: Any, on_event: Callable[[Mapping[str, Any]], None]) -> Any:
@@ -116,5 +116,5 @@ def _patched(clock: _Clock) -> list[tuple[Any, str, Callable[..., Any]]]:
         clock.events.append((time.perf_counter(), "end"))
         return outcome
 
-    conda_install.call = told
+    setattr(conda_install, "call", told)  # noqa: B010 - it is theirs by import, and mypy minds that
     return undo
