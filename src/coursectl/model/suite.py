@@ -120,7 +120,11 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteReport:
-    """A whole run. `mode` is ``shared`` (imports loaded once, a fork per notebook) or ``isolated``."""
+    """A whole run. `mode` is ``shared`` (imports loaded once, a fork per notebook) or ``isolated``.
+
+    `digest` is the build's, so two reports say whether they speak of one stack; `parallel` is how many
+    notebooks ran at once; `notes` are what a reader should know of how the suite was run.
+    """
 
     course: str
     semester: str
@@ -130,6 +134,9 @@ class SuiteReport:
     mode: str
     cases: tuple[CaseResult, ...]
     seconds: float
+    digest: str = ""
+    parallel: int = 1
+    notes: tuple[str, ...] = ()
     schema: int = SUITE_SCHEMA
 
     @property
