@@ -93,7 +93,8 @@ def identity(pid: int) -> tuple[str, float] | None:
 
 
 def _linux_identity(pid: int) -> tuple[str, float] | None:
-    assert sys.platform != "win32"  # mypy reads this: os.sysconf is POSIX's
+    if sys.platform == "win32":
+        return None  # os.sysconf is POSIX's
     # the name in parentheses may itself hold spaces and parentheses
     rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     if rest[0] in {"Z", "X", "x"}:
