@@ -27,6 +27,8 @@ def run(argv: Sequence[str]) -> int:
         return _fail(exc, Globals(json="--json" in argv), ())
     if words[:1] == ["--version"]:
         return _version(options)
+    if not words and options.json:
+        return _fail(_no_command(), options, ())
     if not words or words[0] in {"-h", "--help", "help"}:
         _overview(options)
         return ExitCode.DONE if words else ExitCode.USAGE
@@ -94,6 +96,12 @@ def _invoke(entry: Entry, words: list[str], session: Session) -> Outcome | None:
     if result == ExitCode.INTERRUPTED:  # typer's form of Ctrl-C
         raise KeyboardInterrupt
     return result if not isinstance(result, int) else None
+
+
+def _no_command() -> CourseError:
+    from coursectl.errors import Hint, UsageError
+
+    return UsageError("no command was given", hints=(Hint(text="all commands:", command="coursectl --help"),))
 
 
 def _unknown(name: str) -> CourseError:

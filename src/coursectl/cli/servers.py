@@ -50,6 +50,14 @@ def logs(
 
 
 def _meant(session: Session, semester: str | None) -> servers.Selection:
-    """The servers of the course that we are in; of any course outside one."""
+    """The servers of the course that we are in; of any course outside one.
+
+    course.yaml is not read: what runs has to be stopped whatever a person has written into it since.
+
+    Raises:
+        UsageError: `semester` is not a semester.
+    """
     root = session.course_root
+    if semester is not None:
+        semester = str(session.settings(with_course=False, semester=semester).semester)
     return servers.Selection(course_root=None if root is None else str(root), semester=semester)

@@ -29,6 +29,7 @@ class Session:
         self.command = command
         self.console = Console(no_color=options.no_color, quiet=options.quiet)
         self.progress = Reporter(self.console, quiet=options.quiet or options.json, silent=options.json)
+        self._answered = False
 
     @cached_property
     def course(self) -> Course:
@@ -110,9 +111,12 @@ class Session:
         return int(outcome.exit_code)
 
     def fail(self, error: CourseError) -> int:
-        """Print an error: to stderr in words, or as the envelope; returns the exit code."""
+        """Print an error: to stderr in words, or as the envelope; returns the exit code.
+
+        An attached `up` has given its answer when JupyterLab crashes: the envelope stays the only one.
+        """
         self.progress.close()
-        if self.options.json:
+        if self.options.json and not self._answered:
             messages = (*self.progress.messages, *error_messages(error))
             outcome = Outcome(
                 data=None, status=Status.ERROR, exit_code=error.exit_code, messages=tuple(messages)
@@ -126,6 +130,7 @@ class Session:
         from coursectl.ui import envelope
 
         self.console.out(envelope.to_json(self.command, outcome))
+        self._answered = True
 
     def interrupted(self) -> int:
         """Ctrl-C: nothing is lost, and the same command goes on where this one stopped."""
