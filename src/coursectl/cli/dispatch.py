@@ -79,6 +79,9 @@ def _run_command(entry: Entry, words: list[str], options: Globals) -> int:
 def _invoke(entry: Entry, words: list[str], session: Session) -> Outcome | None:
     from importlib import import_module
 
+    if entry.bare is not None and len(words) == 1:
+        answered: Outcome = import_module(f"coursectl.cli.{entry.bare}").answer()
+        return answered
     import typer
 
     from coursectl.cli.usage import translate

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: its name, the module that defines ``app``, the group and line in ``--help``."""
+    """One command: its name, the module that defines ``app``, the group and line in ``--help``.
+
+    `bare` is a module whose ``answer`` speaks where nothing follows the name: it does without typer.
+    """
 
     name: str
     module: str
     group: str
     summary: str
+    bare: str | None = None
 
 
 _STUDENTS, _STAFF, _LOOK = "For students", "For staff", "To look and to mend"
@@ -20,7 +24,7 @@ _STUDENTS, _STAFF, _LOOK = "For students", "For staff", "To look and to mend"
 COMMANDS: tuple[Entry, ...] = (
     Entry("up", "up", _STUDENTS, "open JupyterLab on exactly the semester's stack"),
     Entry("down", "servers", _STUDENTS, "stop JupyterLab"),
-    Entry("status", "servers", _STUDENTS, "say what is running"),
+    Entry("status", "servers", _STUDENTS, "say what is running", bare="status"),
     Entry("open", "servers", _STUDENTS, "open the browser on the running JupyterLab"),
     Entry("logs", "servers", _STUDENTS, "show what JupyterLab printed"),
     Entry("run", "run", _STUDENTS, "run a command inside the environment"),

@@ -8,6 +8,7 @@ import typer
 
 from coursectl.cli.common import SemesterArgument, command_app, session_of
 from coursectl.cli.session import Session
+from coursectl.cli.status import answer
 from coursectl.model.report import Outcome
 from coursectl.workflows import servers
 
@@ -19,7 +20,7 @@ APPS = {"status": status_app, "down": down_app, "open": open_app, "logs": logs_a
 def status(context: typer.Context) -> Outcome:
     """Say which JupyterLabs are running, where, and on which semester's stack."""
     del context  # every course's servers, whatever folder this is
-    return Outcome(data=servers.status())
+    return answer()
 
 
 @down_app.command()
