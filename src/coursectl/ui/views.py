@@ -1,8 +1,8 @@
 """One text form for each type of result. Plain lines: a screen reader and a log get the same words.
 
 Register a result in `VIEWS` by its class name, in the order in which a student meets the commands (what only
-staff meet: in `views_staff.VIEWS`). Results are imported for their types only: showing one command's result
-must not import the other commands.
+staff meet: in `views_staff.VIEWS`; a suite's report: in `views_smoke.VIEWS`). Results are imported for their
+types only: showing one command's result must not import the other commands.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ def lines(data: object, console: Console, *, verbose: bool = False) -> Iterable[
     """
     name = type(data).__name__
     view = VIEWS.get(name)
+    if view is None and name == "SuiteReport":
+        from coursectl.ui import views_smoke
+
+        view = views_smoke.VIEWS[name]
     if view is None:
         from coursectl.ui import views_staff
 
