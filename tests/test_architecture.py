@@ -11,7 +11,10 @@ PACKAGE = ROOT / "src" / "coursectl"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "__init__"),
     ("model",),
-    ("activation", "config", "documents", "files", "paths", "process", "settings", "specs", "web", "within"),
+    (
+        *("activation", "config", "documents", "files", "notebooks", "paths", "process", "settings", "specs"),
+        *("web", "within"),
+    ),
     ("engines", "backends", "lockfiles"),
     ("checks", "workflows"),
     ("ui",),
