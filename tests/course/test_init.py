@@ -11,9 +11,10 @@ import pytest
 from coursectl.config import load_course
 from coursectl.errors import CourseFileError, ExitCode, UsageError
 from coursectl.model.course import EngineKind
+from coursectl.notebooks_code import modules
 from coursectl.specs import read_conda_spec, read_requirements
 from coursectl.workflows.init import InitOptions, init
-from coursectl.workflows.notebook_scan import modules, scan_notebooks
+from coursectl.workflows.notebook_scan import scan_notebooks
 
 SPRING = InitOptions(today=date(2026, 3, 1))
 
