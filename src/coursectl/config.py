@@ -350,7 +350,7 @@ class _Reader:
             name = where[0] == "mirrors" and channel_problem(text) is None
             raise self.fail(
                 where,
-                f"{shown(text)!r} cannot be used in {dotted(where)}",
+                f"{shown(text)!r} cannot be used in {shown(dotted(where))}",
                 cause=problem,
                 hints=(f"a channel's address is https://conda.anaconda.org/{text}",) if name else (),
             )

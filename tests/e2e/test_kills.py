@@ -54,11 +54,13 @@ def kill(program: subprocess.Popen[bytes], *, everything: bool) -> bool:
     return early
 
 
-def whole(here: Desk, elsewhere: Path) -> float:
-    """Seconds that an undisturbed cold ``up`` takes here and now, so that the kills fall inside it."""
+def durations(here: Desk, elsewhere: Path) -> tuple[float, float]:
+    """Seconds of an undisturbed `up` here and now, with an empty cache and a full one: kills fall inside."""
     other = here.another(elsewhere / "home")
     other.cache = elsewhere / "cache"
-    return other.ok(*UP, timeout=280).seconds
+    cold = other.ok(*UP, timeout=280).seconds
+    files.remove_tree(other.home)
+    return cold, other.ok(*UP, timeout=280).seconds
 
 
 def check_after_kill(here: Desk) -> None:
@@ -86,15 +88,15 @@ def _prefix(here: Desk) -> str:
 def matrix(here: Desk, tmp_path: Path, *, kills: int, packages: int, seed: int) -> int:
     """Kill cold or half-cold runs at random moments; returns how many were killed before their end."""
     chance = random.Random(seed)
-    seconds = whole(here, tmp_path / "timed")
+    cold, warm = durations(here, tmp_path / "timed")
     early = 0
     for turn in range(kills):
-        if turn % 2:
+        if turn % 2 == 0:
             files.remove_tree(here.cache)  # half of the kills fall into downloads, half into links
         files.remove_tree(here.home)
         for _ in range(chance.choice((1, 1, 2))):  # an impatient student kills twice
             program = start(here)
-            time.sleep(seconds * chance.uniform(0.15, 1.0))
+            time.sleep((warm if turn % 2 else cold) * chance.uniform(0.1, 0.95))
             early += kill(program, everything=chance.random() < 0.5)
             check_after_kill(here)
         check_converged(here, packages)

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from coursectl import __version__, files, paths
+from coursectl.cli.redaction import clean
 
 
 def write_report(exc: Exception, command: tuple[str, ...]) -> Path | None:
@@ -21,7 +22,7 @@ def write_report(exc: Exception, command: tuple[str, ...]) -> Path | None:
     )
     where = paths.logs() / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     try:
-        files.write_atomic(where, "\n".join(lines), mode=0o600)
+        files.write_atomic(where, clean("\n".join(lines)), mode=0o600)
     except Exception:  # whatever is broken here: the bug itself has to be told
         return None
     return where

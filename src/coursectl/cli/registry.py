@@ -30,6 +30,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("run", "run", _STUDENTS, "run a command inside the environment"),
     Entry("init", "init", _STAFF, "write a first course.yaml from what is there"),
     Entry("freeze", "freeze", _STAFF, "pin a semester's stack into lockfiles"),
+    Entry("smoke", "smoke", _STAFF, "run the notebook suite on the frozen stack"),
     Entry("export", "export", _STAFF, "write a semester's lock in another tool's format"),
     Entry("schema", "schema", _STAFF, "print the JSON Schema of course.yaml, for editors"),
     Entry("info", "info", _LOOK, "every effective value and where it came from"),

@@ -115,7 +115,10 @@ class Session:
 
         An attached `up` has given its answer when JupyterLab crashes: the envelope stays the only one.
         """
+        from coursectl.cli.redaction import cleaned
+
         self.progress.close()
+        error = cleaned(error)
         if self.options.json and not self._answered:
             messages = (*self.progress.messages, *error_messages(error))
             outcome = Outcome(
@@ -154,7 +157,9 @@ class Session:
         if self.options.verbose:
             import traceback
 
-            self.console.err(traceback.format_exc())
+            from coursectl.cli.redaction import clean
+
+            self.console.err(clean(traceback.format_exc()))
 
         class _BugError(CourseError):
             exit_code = ExitCode.BUG
