@@ -117,7 +117,8 @@ def sample(folder: Path) -> SuiteReport:
             traceback=traceback, file="week1/wave.py", file_line=12,
         ),
         CellError(
-            cell=3, line=1, name="NameError", message="name 'area' is not defined", traceback="", cascade_of=2,
+            cell=3, line=1, name="NameError", message="name 'area' is not defined", traceback="",
+            cascade_of=2,
         ),
     )  # fmt: skip
     warning = CellWarning(cell=2, line=1, category="DeprecationWarning", message="trapz goes away", count=3)
@@ -149,7 +150,8 @@ def sample(folder: Path) -> SuiteReport:
                 numbers=(NumberCheck(name="width", cell=4, expected=2.5, tolerance=0.1, value=3.0),),
             ),
             CaseResult(
-                notebook="week2/loop.py", verdict=Verdict.TIMED_OUT, seconds=60, reason="cell 2 ran over 60 s",
+                notebook="week2/loop.py", verdict=Verdict.TIMED_OUT, seconds=60,
+                reason="cell 2 ran over 60 s",
             ),
             CaseResult(
                 notebook="week2/dead.ipynb", verdict=Verdict.KILLED, seconds=1, reason="the kernel died",

@@ -65,6 +65,11 @@ class Scratch:
             raise files.os_error(exc, f"cannot copy the folder of {notebook}") from exc
         return working
 
+    def leave(self, place: Path) -> None:
+        """Delete a place whose notebook has ended: a long suite does not keep the room of all of them."""
+        with contextlib.suppress(CourseError):  # a file is still open: the run's end deletes it
+            files.remove_tree(place)
+
     def _above(self, inside: str, sources: str) -> Iterator[str]:
         """What of the course the code names by a path that leads above its folder."""
         if not inside:
@@ -184,9 +189,7 @@ def scratch(parent: Path, root: Path) -> Iterator[Scratch]:
         try:
             yield Scratch(folder=folder, root=root)
         finally:
-            with contextlib.suppress(
-                CourseError
-            ):  # something still holds a file open: the next run deletes it
+            with contextlib.suppress(CourseError):  # a file is still open: the next run deletes it
                 remove(folder)
     if not folder.exists():
         _lock_of(folder).unlink(missing_ok=True)

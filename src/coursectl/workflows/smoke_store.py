@@ -81,6 +81,10 @@ class Store:
         kept = KeptCase(build=build, result=replace(result, executed=name))
         files.write_atomic(self.case_folder(digest) / "result.json", msgspec.json.encode(kept))
 
+    def forget_case(self, digest: str) -> None:
+        """Let no earlier result count for `digest`."""
+        (self.case_folder(digest) / "result.json").unlink(missing_ok=True)
+
     def prune(self) -> None:
         """Delete the results that were not asked for the longest."""
         folder = self.folder / "cases"
