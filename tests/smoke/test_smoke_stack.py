@@ -85,7 +85,7 @@ def test_another_python_counts(prefix: Path) -> None:
 def test_a_conda_package_is_found_by_its_files_and_brings_its_libraries(tmp_path: Path) -> None:
     prefix = tmp_path / "conda"
     site = "lib/python3.12/site-packages"
-    records = [
+    records: list[dict[str, object]] = [
         {"name": "python", "version": "3.12.1", "build": "h1", "depends": ["openssl >=3"]},
         {"name": "openssl", "version": "3.1", "build": "h2"},
         {"name": "libblas", "version": "3.9", "build": "mkl"},

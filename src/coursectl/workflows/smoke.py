@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from coursectl import files
 from coursectl.errors import Hint, LockError, UsageError
 from coursectl.model.suite import CaseResult, SuiteReport, Verdict
 from coursectl.workflows import smoke_read
-from coursectl.workflows.smoke_plan import Planned, Rules, SuitePlan, plan_suite
+from coursectl.workflows.smoke_plan import Planned, Rules, SuitePlan, plan_suite, preload
 from coursectl.workflows.smoke_store import Store, store
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ class _Run:
             timeout=rules.timeout,
             memory_bytes=rules.memory_bytes,
             output_bytes=rules.output_bytes,
-            network=rules.may_use_network(notebook.path),
+            network=smoke_read.may_use_network(self.ready.course, notebook.path),
             own=(str(places.folder / str(number)),),
         )
 
@@ -243,10 +242,3 @@ class _Run:
             note = f"{name} is large: the notebooks of this run shared one read-only copy of it"
             self.notes.append(note)
             self.progress.say(note)
-
-
-def preload(todo: tuple[Planned, ...]) -> tuple[str, ...]:
-    """The modules that are worth loading once: those of two notebooks or more, the most wanted first."""
-    wanted = Counter(module for one in todo for module in set(one.case.imports))
-    least = 2 if len(todo) > 1 else 1
-    return tuple(m for m, n in sorted(wanted.items(), key=lambda item: (-item[1], item[0])) if n >= least)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
+import ast
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from coursectl.model.suite import CaseResult, Verdict
+from coursectl.notebooks_code import split
 from coursectl.workflows import smoke_read
 from coursectl.workflows.smoke_stack import Stack, read_stack, stack_of
 
@@ -43,7 +45,6 @@ class Rules:
     timeout: float
     cell_timeout: float
     memory_bytes: int | None
-    network: tuple[str, ...]
     output_bytes: int = OUTPUT_BYTES
 
     @classmethod
@@ -57,18 +58,12 @@ class Rules:
 
         whole = timeout or number("timeout") or TIMEOUT
         memory = number("memory_mb")
-        patterns = found.get("network")
         return cls(
             seed=int(number("seed") or 0),
             timeout=whole,
             cell_timeout=min(whole, number("cell_timeout") or whole),
             memory_bytes=None if memory is None else int(memory * 1_000_000),
-            network=tuple(map(str, patterns)) if isinstance(patterns, list | tuple) else (),
         )
-
-    def may_use_network(self, notebook: str) -> bool:
-        """Whether course.yaml lets this notebook use the network."""
-        return any(fnmatch.fnmatchcase(notebook, p) or notebook.endswith(f"/{p}") for p in self.network)
 
     def text(self) -> str:
         """The rules as far as a result depends on them."""
@@ -119,7 +114,7 @@ def plan_suite(
         if case.skip is not None or stack is None:
             settled[name] = _skipped(case)
             continue
-        lasting = not rules.may_use_network(name)
+        lasting = not smoke_read.may_use_network(ready.course, name)
         depends = f"{reach(case, ready.course, stack)} {rules.text()} {mode} {lasting}"
         digest = smoke_read.case_digest(case, ready.course, hashlib.sha256(depends.encode()).hexdigest())
         known = None if rerun or not lasting else kept.case(digest)
@@ -152,6 +147,30 @@ def reach(case: Case, course: Course, stack: Stack) -> str:
         return stack.digest
     known = {module for package in stack.packages for module in package.modules}
     return stack.reach_digest({*case.imports, *(known & set(_WORD.findall(text)))})
+
+
+def preload(todo: tuple[Planned, ...]) -> tuple[str, ...]:
+    """The modules that are worth loading once: those of two notebooks or more, the most wanted first.
+
+    ``from scipy import signal`` counts for ``scipy.signal`` too; it is for the loader to find that a name is
+    no module. A package comes before its modules, because whoever wants these wants it.
+    """
+    wanted = Counter(module for one in todo for module in _loaded(one.case))
+    least = 2 if len(todo) > 1 else 1
+    return tuple(m for m, n in sorted(wanted.items(), key=lambda item: (-item[1], item[0])) if n >= least)
+
+
+def _loaded(case: Case) -> frozenset[str]:
+    """The modules, with their dots, that a notebook's own cells import; not the course's own."""
+    found: set[str] = set(case.imports)
+    for cell in case.notebook.code:
+        tree = split(cell.source).tree()
+        for node in ast.walk(tree) if tree is not None else ():
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(m for m in found if m.split(".")[0] in case.imports and "*" not in m)
 
 
 def _unreadable(found: Unreadable) -> CaseResult:
