@@ -28,6 +28,9 @@ from channel.program import Cli, Ran
 from channel.served import ServedChannel, TinyChannel
 from channel.server import ChannelServer
 
+collect_ignore = ["notebooks"]
+"""The reference course's own files: their modules need its environment, not this one."""
+
 _ENVIRONMENT_AT_START = dict(os.environ)
 """What the person who runs the tests has: the big channel is built with it, isolation or not."""
 
