@@ -181,12 +181,14 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     leash: bool = True,
+    pass_fds: Sequence[int] = (),
 ) -> Spawned:
     """Start a program that goes on while we do something else; what it prints goes to `log` (0600).
 
     Args:
         leash: give it a pipe as standard input that closes when we end; without, it is cut loose from our
             terminal and process group and outlives us.
+        pass_fds: open files that it inherits under the same numbers (POSIX).
 
     Raises:
         CourseError: there is no such program, or the log cannot be written.
@@ -202,6 +204,7 @@ def spawn(
                 stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                pass_fds=tuple(pass_fds),
                 start_new_session=sys.platform != "win32",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
                 | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),

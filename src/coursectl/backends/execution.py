@@ -7,6 +7,7 @@ same code inside (`execution_inside`), so that they differ in speed and nothing 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,4 +26,11 @@ def executor(mode: Mode, prefix: Path, *, preload: Sequence[str]) -> Executor:
     Raises:
         MissingExtraError: a library of the extra ``staff`` is needed and absent.
     """
-    raise NotImplementedError
+    if mode is Mode.SHARED and sys.platform.startswith("linux"):
+        from coursectl.backends.execution_shared import Shared
+
+        return Shared(prefix, preload)
+    from coursectl.backends.execution_kernel import Isolated, require
+
+    require()
+    return Isolated(prefix)
