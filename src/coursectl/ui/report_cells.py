@@ -151,7 +151,7 @@ def _frame(html: str, plain: str, name: str) -> str:
     if len(html) > LARGEST_PICTURE:
         return f'<p class="note">HTML of {len(html):,} characters is left out</p>' + _text(plain, "result")
     lines = html.count("<tr") or min(plain.count("\n") + 2, 20)
-    height = min(40.0, 2.5 + _LINE * 1.35 * max(1, lines))
+    height = min(40.0, 2.0 + _LINE * max(1, lines))
     return (
         f'<iframe sandbox title="{escape(name, quote=True)}" style="height:{height:.1f}em" '
         f'srcdoc="{escape(_FRAME_STYLE + html, quote=True)}"></iframe>'
@@ -195,6 +195,16 @@ def _paragraph(text: str) -> Iterator[str]:
 
 
 def _inline(text: str) -> str:
-    safe = escape(text)
-    safe = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", safe)
-    return re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", safe)
+    """Code, strong and emphasis of one paragraph.
+
+    >>> _inline("*so* is `a * b * c`, 2 * 3")
+    '<em>so</em> is <code>a * b * c</code>, 2 * 3'
+    """
+    found = []
+    for n, part in enumerate(re.split(r"`([^`\n]+)`", escape(text))):
+        if n % 2:
+            found.append(f"<code>{part}</code>")
+            continue
+        part = re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", part)
+        found.append(re.sub(r"(?<![\w*])\*([^\s*][^*\n]*)\*(?![\w*])", r"<em>\1</em>", part))
+    return "".join(found)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coursectl.model.suite import Verdict
-from coursectl.ui.suite_words import number_words, place_of, roots, warning_groups
+from coursectl.ui.suite_words import number_words, numbers_off, place_of, roots, warning_groups
 
 if TYPE_CHECKING:
     from coursectl.model.suite import CaseResult, SuiteReport
@@ -48,12 +48,10 @@ def _errors(case: CaseResult, course: Path, checkout: Path | None) -> Iterator[s
         line = line_in_file(path, error.cell, error.line or 1)
         yield _command("error", file, line, f"{case.notebook}, {place}", f"{error.name}: {error.message}")
         said = True
-    broken = {e.cell for e in case.errors}
-    for number in case.numbers:
-        if not number.ok and number.cell not in broken:
-            line = line_in_file(path, number.cell, 1)
-            yield _command("error", file, line, f"{case.notebook}, cell {number.cell}", number_words(number))
-            said = True
+    for number in numbers_off(case):
+        line = line_in_file(path, number.cell, 1)
+        yield _command("error", file, line, f"{case.notebook}, cell {number.cell}", number_words(number))
+        said = True
     if not said:
         yield _command("error", file, None, case.notebook, f"{case.verdict}: {case.reason}")
 

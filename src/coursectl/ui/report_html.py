@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from coursectl.model.suite import Verdict
 from coursectl.ui.report_cells import cell_html, executed_cells
 from coursectl.ui.report_style import CSS
-from coursectl.ui.suite_words import cascades, counts, number_words, place_of, roots, warning_groups
+from coursectl.ui.suite_words import (
+    cascades,
+    counts,
+    number_words,
+    numbers_off,
+    place_of,
+    roots,
+    warning_groups,
+)
 from coursectl.ui.units import amount, duration
 
 if TYPE_CHECKING:
@@ -101,7 +109,7 @@ def _failures(report: SuiteReport) -> Iterator[str]:
         if case.verdict in {Verdict.OK, Verdict.SKIPPED}:
             continue
         yield f'<h3><a href="#n{number}">{escape(case.notebook)}</a>: {case.verdict}</h3>'
-        if not case.errors and all(n.ok for n in case.numbers):
+        if case.verdict is not Verdict.FAILED or not (roots(case) or numbers_off(case)):
             yield f"<p>{escape(case.reason or '')}</p>"
         for error in roots(case):
             where = place_of(error.cell, error.line)
@@ -117,23 +125,23 @@ def _failures(report: SuiteReport) -> Iterator[str]:
             if error.traceback.strip():
                 yield f"<details><summary>Traceback of {where} in {escape(case.notebook)}</summary>"
                 yield f'<pre class="output">{escape(error.traceback.strip())}</pre></details>'
-        broken = {e.cell for e in case.errors}
-        for check in case.numbers:
-            if not check.ok and check.cell not in broken:
-                yield f"<p>{place_of(check.cell, None)}: {escape(number_words(check))}</p>"
+        for check in numbers_off(case):
+            yield f"<p>{place_of(check.cell, None)}: {escape(number_words(check))}</p>"
     yield "</section>"
 
 
 def _numbers(report: SuiteReport) -> Iterator[str]:
     rows = []
-    for case in report.cases:
+    for number, case in enumerate(report.cases, 1):
         for n in case.numbers:
             state = _badge("ok", "✓", "ok") if n.ok else _badge("bad", "✗", "off")
-            if n.value is None and case.verdict is Verdict.SKIPPED:
+            if n.value is None and case.verdict is not Verdict.FAILED:
                 state = _badge("warn", "–", "not run")
-            value = "none" if n.value is None else f"{n.value:.10g}"
+            value = "none" if n.value is None else f"{n.value:.8g}"
             expected = f"{n.expected:.10g} ± {n.tolerance:.3g}"
-            rows.append((escape(n.name), escape(f"{case.notebook}, cell {n.cell}"), state, value, expected))
+            where = escape(f"{case.notebook}, cell {n.cell}")
+            where = f'<a href="#n{number}c{n.cell}">{where}</a>' if case.executed else where
+            rows.append((escape(n.name), where, state, value, expected))
     if rows:
         yield '<section aria-labelledby="numbers"><h2 id="numbers">Numbers</h2>'
         yield _table("Checked numbers", ("Number", "Where", "State", "Value", "Expected"), rows)
@@ -178,7 +186,7 @@ def _executed(report: SuiteReport) -> Iterator[str]:
 
 def _verdict(case: CaseResult) -> str:
     look, mark = _LOOK.get(case.verdict, "bad"), _MARK.get(case.verdict, "✗")
-    return _badge(look, mark, str(case.verdict) + (" (not run again)" if case.cached else ""))
+    return _badge(look, mark, str(case.verdict))
 
 
 def _badge(look: str, mark: str, text: str) -> str:

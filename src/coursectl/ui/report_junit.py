@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
 from coursectl.model.suite import Verdict
-from coursectl.ui.suite_words import cascades, number_words, place_of, roots
+from coursectl.ui.suite_words import cascades, number_words, numbers_off, place_of, roots
 
 if TYPE_CHECKING:
     from coursectl.model.suite import CaseResult, SuiteReport
@@ -77,7 +77,7 @@ def _text(case: CaseResult) -> str:
         if after := cascades(case, error.cell):
             parts.append(f"because of it failed: cell {', '.join(str(e.cell) for e in after)}")
         parts.append(error.traceback)
-    parts += [f"{place_of(n.cell, None)}: {number_words(n)}" for n in case.numbers if not n.ok]
+    parts += [f"{place_of(n.cell, None)}: {number_words(n)}" for n in numbers_off(case)]
     return _clean("\n".join(parts))
 
 

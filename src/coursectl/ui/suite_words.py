@@ -11,6 +11,8 @@ from coursectl.model.suite import Verdict
 if TYPE_CHECKING:
     from coursectl.model.suite import CaseResult, CellError, NumberCheck, SuiteReport
 
+ENDINGS = frozenset({"CellTimeout", "KernelDied"})
+"""Errors that are no exception of the notebook: the cell was ended (see `model.execution.CellRun`)."""
 _LONGEST = 110  # characters of a reason in a table
 
 
@@ -41,8 +43,17 @@ def place_of(cell: int, line: int | None) -> str:
 
 
 def roots(case: CaseResult) -> tuple[CellError, ...]:
-    """The errors that no other error caused."""
-    return tuple(e for e in case.errors if e.cascade_of is None)
+    """The errors that no other error caused; not what a verdict's reason says already (`ENDINGS`)."""
+    return tuple(e for e in case.errors if e.cascade_of is None and e.name not in ENDINGS)
+
+
+def numbers_off(case: CaseResult) -> tuple[NumberCheck, ...]:
+    """The numbers that are off by themselves: not those whose cell failed or was never come to."""
+    broken = {e.cell for e in case.errors}
+    ended = case.verdict in {Verdict.TIMED_OUT, Verdict.KILLED}
+    return tuple(
+        n for n in case.numbers if not n.ok and n.cell not in broken and not (ended and n.value is None)
+    )
 
 
 def cascades(case: CaseResult, cell: int) -> tuple[CellError, ...]:

@@ -11,6 +11,7 @@ from coursectl.ui.suite_words import (
     cascades,
     counts,
     number_words,
+    numbers_off,
     place_of,
     roots,
     shown_reason,
@@ -74,7 +75,7 @@ def _seconds(case: CaseResult) -> str:
 
 def _failure(case: CaseResult, view: View) -> Iterator[str]:
     yield f"{view.bad()} {case.notebook}: {case.verdict}"
-    if case.verdict is not Verdict.FAILED or not (case.errors or any(not n.ok for n in case.numbers)):
+    if case.verdict is not Verdict.FAILED or not (roots(case) or numbers_off(case)):
         yield f"    {case.reason}"
     for error in roots(case):
         yield f"    {place_of(error.cell, error.line)}: {error.name}: {error.message.strip()}".replace(
@@ -88,10 +89,8 @@ def _failure(case: CaseResult, view: View) -> Iterator[str]:
             yield f"        because of it {len(after)} more failed: cell {cells}"
         if view.verbose:
             yield from (f"        | {line}" for line in error.traceback.rstrip().splitlines())
-    broken = {e.cell for e in case.errors}
-    for number in case.numbers:
-        if not number.ok and number.cell not in broken:
-            yield f"    {place_of(number.cell, None)}: {number_words(number)}"
+    for number in numbers_off(case):
+        yield f"    {place_of(number.cell, None)}: {number_words(number)}"
 
 
 def _warnings(report: SuiteReport, view: View) -> Iterator[str]:
