@@ -92,7 +92,9 @@ class Kit:
         """Everything below ``lockfiles``."""
         folder = self.root / "lockfiles"
         return {
-            p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.glob("*/*")) if p.is_file()
+            p.relative_to(folder).as_posix(): p.read_bytes()
+            for p in sorted(folder.glob("*/*"))
+            if p.is_file()
         }
 
 

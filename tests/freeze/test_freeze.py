@@ -11,7 +11,7 @@ import pytest
 
 from channel.served import TinyChannel
 from coursectl import process
-from coursectl.errors import ExitCode, LockError, SolveError, UsageError
+from coursectl.errors import CourseFileError, ExitCode, LockError, SolveError, UsageError
 from coursectl.model.frozen import FreezeState
 from coursectl.model.lock import ChangeKind
 from coursectl.model.platform import Platform
@@ -423,3 +423,15 @@ def test_what_does_not_exist_is_a_usage_error(
         kit.freeze(semester, **options)
     assert caught.value.exit_code is ExitCode.USAGE
     assert not (kit.root / "lockfiles").exists()
+
+
+def test_a_name_too_long_for_windows_is_refused_before_anything_is_solved(kit: Kit) -> None:
+    long = "main-" + 40 * "n"
+    text = (kit.root / "course.yaml").read_text(encoding="utf-8")
+    (kit.root / "course.yaml").write_text(
+        text.replace("main:", f"{long}:").replace("osx-arm64]", "win-64]"), encoding="utf-8"
+    )
+    with pytest.raises(CourseFileError, match="is too long a name for Windows") as caught:
+        kit.freeze()
+    assert "at most " in str(caught.value.hints[0])
+    assert not kit.files()

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from coursectl import specs
-from coursectl.errors import Hint, LockError, UsageError
+from coursectl.errors import CourseFileError, Hint, LockError, UsageError
 from coursectl.lockfiles import conda_lock, requirements
 from coursectl.lockfiles import release as release_file
 from coursectl.model.course import Course, EngineKind, Environment, SemesterPlan
@@ -19,7 +19,10 @@ from coursectl.model.lock import CondaLock, PypiLock
 from coursectl.model.platform import Platform
 from coursectl.model.release import EnvironmentRelease, Release
 from coursectl.model.semester import Semester
+from coursectl.workflows import installing
 
+_ON_WINDOWS = "C:\\Users\\" + 20 * "x" + "\\AppData\\Local\\coursectl\\envs\\"
+"""Where environments lie for the longest user name that Windows itself makes."""
 SUFFIX = {EngineKind.CONDA: ".conda-lock.yml", EngineKind.PYPI: ".requirements.txt"}
 
 
@@ -110,6 +113,7 @@ def make(course: Course, semester: Semester, options: FreezeOptions) -> Plan:
     jobs: list[Job] = []
     outside: list[Job] = []
     for name in planned.environments:
+        _refuse_long_name(course, course.environment(name), semester)
         job = _job(course, course.environment(name), semester, standing, as_of, options)
         chosen = not options.environments or name in options.environments
         (jobs if chosen else outside).append(job)
@@ -125,6 +129,28 @@ def make(course: Course, semester: Semester, options: FreezeOptions) -> Plan:
         outside=tuple(outside),
         notes=notes,
         reasons=_whole(standing, planned, as_of, notes),
+    )
+
+
+def _refuse_long_name(course: Course, environment: Environment, semester: Semester) -> None:
+    """Stop a freeze whose environments no student with a long user name could install on Windows."""
+    from coursectl.engines.conda_stage import LONGEST_ON_WINDOWS, prefix_problem
+
+    if not any(p.is_windows for p in environment.platforms):
+        return
+    prefix = Path(_ON_WINDOWS + installing.prefix_name(environment.name, semester, 64 * "0"))
+    if prefix_problem(prefix, windows=True) is None:
+        return
+    key = f"environments.{environment.name}"
+    line = course.lines.get(key)
+    room = len(environment.name) - (len(str(prefix)) - LONGEST_ON_WINDOWS)
+    raise CourseFileError(
+        f"{course.file.name}{f':{line}' if line else ''}: {environment.name} is too long a name for Windows",
+        cause=f"with it, {prefix_problem(prefix, windows=True)}",
+        hints=(
+            f"give the environment a name of at most {room} characters, or leave win-64 out of its platforms",
+        ),
+        code="path-too-long",
     )
 
 

@@ -12,11 +12,21 @@ from coursectl.errors import Hint, LockError
 from coursectl.model.course import Course, EngineKind
 from coursectl.model.installed import MARKER, PREFIX_SCHEMA, PrefixRecord
 from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
+from coursectl.model.semester import Semester
 
 
 def prefix_of(release: Release, environment: EnvironmentRelease, build: BuildRelease) -> Path:
     """Where a build lies: the digest is in the name, so a new lock leaves alone what an old one installed."""
-    return paths.environments() / f"{environment.name}-{release.semester}-{build.digest[:10]}"
+    return paths.environments() / prefix_name(environment.name, release.semester, build.digest)
+
+
+def prefix_name(environment: str, semester: Semester, digest: str) -> str:
+    """The folder name of a build's prefix.
+
+    >>> prefix_name("phys398", Semester.parse("fall2026"), "0123456789abcdef")
+    'phys398-fall2026-0123456789'
+    """
+    return f"{environment}-{semester}-{digest[:10]}"
 
 
 def record_in(prefix: Path) -> PrefixRecord | None:
