@@ -65,9 +65,9 @@ def _indent(row: str) -> int:
     return len(row) - len(row.lstrip()) if row.strip() else len(row)
 
 
-def bases_of(trees: Iterable[ast.Module]) -> frozenset[str]:
+def bases_of(nodes: Iterable[ast.AST]) -> frozenset[str]:
     """Names of classes from which another class of the notebook derives."""
-    classes = (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef))
+    classes = (n for n in nodes if isinstance(n, ast.ClassDef))
     return frozenset(ast.unparse(base) for node in classes for base in node.bases)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -17,7 +17,9 @@ _INSTALL = re.compile(
 _CALL = re.compile(r"\b(?:pip3?|conda|mamba|apt-get|apt)\b.{0,20}\binstall\b", re.DOTALL)
 _MAGIC = re.compile(r"[!%?]|\w+\s*=\s*[!%]|[\w.]+\?{1,2}$|(pip3?|conda|mamba)\s+install\s+\S")
 _PYTHON_MAGIC = re.compile(r"%%(time|timeit|capture|prun|memit|mprun)\b")
-_STARTER = re.compile(r"(^|\.)(system|popen|Popen|run|call|check_call|check_output|getoutput|main)$")
+_STARTERS = frozenset(
+    {*("system", "popen", "Popen", "run", "call", "check_call", "check_output", "getoutput", "main")}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +129,16 @@ def modules(code: str) -> tuple[tuple[str, int], ...]:
     (('numpy', 1),)
     """
     tree = parse(code)
-    if tree is None:
+    return cell_modules(code, () if tree is None else tuple(ast.walk(tree)))
+
+
+def cell_modules(code: str, nodes: Sequence[ast.AST]) -> tuple[tuple[str, int], ...]:
+    """As `modules`, of code whose tree has the `nodes`; none: it does not parse."""
+    if not nodes:
         return tuple(_modules_by_line(code))
     found: list[tuple[str, int]] = []
-    typing = {n for t in ast.walk(tree) if is_type_checking(t) for b in t.body for n in ast.walk(b)}
-    for node in ast.walk(tree):
+    typing = {n for t in nodes if is_type_checking(t) for b in t.body for n in ast.walk(b)}
+    for node in nodes:
         if node in typing:
             continue
         if isinstance(node, ast.Import):
@@ -151,7 +158,7 @@ def is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
 
 
 def _dynamic(node: ast.Call) -> Iterator[str]:
-    name = ast.unparse(node.func)
+    name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
     if (
         name in ("importlib.import_module", "import_module", "__import__", "pytest.importorskip")
         and node.args
@@ -173,21 +180,28 @@ def _modules_by_line(code: str) -> Iterator[tuple[str, int]]:
                     yield word, number
 
 
-def started(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
+def started(nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.Call, str]]:
     """Calls that start a program, with the words of their command.
 
-    >>> [words for _, words in started(ast.parse("os.system('wget x')\\nprint('wget')"))]
+    >>> [words for _, words in started(ast.walk(ast.parse("os.system('wget x')\\nprint('wget')")))]
     ['wget x']
     """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _STARTER.search(ast.unparse(node.func)):
-            texts = (n.value for a in node.args for n in ast.walk(a) if isinstance(n, ast.Constant))
-            yield node, " ".join(t for t in texts if isinstance(t, str))
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            last = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if last in _STARTERS:
+                texts = (n.value for a in node.args for n in ast.walk(a) if isinstance(n, ast.Constant))
+                yield node, " ".join(t for t in texts if isinstance(t, str))
 
 
 def called_installs(code: str) -> Iterator[tuple[int, str]]:
     """``subprocess.run([sys.executable, "-m", "pip", "install", ...])``, ``os.system("pip install ...")``."""
     tree = parse(code)
-    for node, words in started(tree) if tree is not None else ():
+    return calls_that_install(() if tree is None else ast.walk(tree))
+
+
+def calls_that_install(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
+    """As `called_installs`, of a tree's nodes."""
+    for node, words in started(nodes):
         if _CALL.search(words) or (ast.unparse(node.func) == "pip.main" and "install" in words):
             yield node.lineno, " ".join(ast.unparse(node).split())[:200]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from coursectl.model.notebook import Notebook, NotebookCell
@@ -27,6 +27,10 @@ _ASKS_GPU = frozenset(
     }
 )
 _ASKS_PATH = frozenset({"exists", "isfile", "isdir", "is_file", "is_dir", "lexists", "access"})
+_TELLING = (
+    *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
+    *(ast.Assign, ast.AnnAssign, ast.If),
+)
 _BROAD = frozenset({"Exception", "BaseException", "ImportError", "ModuleNotFoundError"})
 _GPU_WORD = re.compile(r"gpu|cuda", re.IGNORECASE)
 _COLAB_WORD = re.compile(r"colab", re.IGNORECASE)
@@ -45,13 +49,15 @@ class Names:
     """What a notebook's names stand for, from all of its cells.
 
     `modules`: ``np`` is ``numpy``; `texts`: names bound to a text; `flags`: every constant a name is bound to
-    (``None`` among them: something else, too); `gpu`: names that tell whether there is a GPU; `defined`: all.
+    (``None`` among them: something else, too); `gpu`: names that tell whether there is a GPU; `says_gpu`:
+    whether any word is about one; `defined`: the notebook's own functions, classes and variables.
     """
 
     modules: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     flags: dict[str, set[object]] = field(default_factory=dict)
     gpu: set[str] = field(default_factory=set)
+    says_gpu: bool = True
     defined: set[str] = field(default_factory=set)
 
     def full(self, node: ast.AST) -> str:
@@ -91,6 +97,8 @@ class Names:
 
     def asks_gpu(self, node: ast.AST) -> bool:
         """Whether an expression finds out about a GPU."""
+        if not self.says_gpu:
+            return False
         for part in ast.walk(node):
             if isinstance(part, ast.Attribute) and part.attr in _ASKS_GPU:
                 return True
@@ -121,14 +129,13 @@ class Names:
         return False
 
 
-def names_of(trees: Iterable[ast.Module]) -> Names:
-    """What the names of a notebook stand for."""
-    names = Names()
-    every = list(trees)
-    for _ in range(2):  # a helper function may be defined below its first use
-        for tree in every:
-            for node in ast.walk(tree):
-                _learn(names, node)
+def names_of(nodes: Sequence[ast.AST], *, says_gpu: bool = True) -> Names:
+    """What the names of a notebook stand for, from all nodes of its trees."""
+    names = Names(says_gpu=says_gpu)
+    known = [node for node in nodes if isinstance(node, _TELLING)]
+    for _ in range(2):  # a function may be defined below its first use
+        for node in known:
+            _learn(names, node)
     return names
 
 
@@ -175,11 +182,15 @@ def _learn_value(names: Names, name: str, value: ast.expr) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadCell:
-    """A code cell taken apart. `spots` has the innermost statement of each line, with its guards."""
+    """A code cell taken apart. `spots` has the innermost statement of each line, with its guards.
+
+    `nodes` are all nodes of its `tree`, none where that is ``None``.
+    """
 
     cell: NotebookCell
     code: Code
     tree: ast.Module | None
+    nodes: tuple[ast.AST, ...]
     spots: dict[int, Spot]
 
     def guards(self, line: int) -> frozenset[str]:
@@ -193,18 +204,32 @@ class ReadCell:
         return lines[line - 1].strip()[:200] if 0 < line <= len(lines) else ""
 
 
-def read_cells(notebook: Notebook) -> tuple[tuple[ReadCell, ...], Names]:
-    """The cells that run, with what guards their lines, and the notebook's names."""
-    parts = [(cell, code, code.tree()) for cell in notebook.code for code in (split(cell.source),)]
-    names = names_of(tree for _, _, tree in parts if tree is not None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anatomy:
+    """A notebook taken apart: its cells that run, and what its names stand for."""
+
+    notebook: Notebook
+    cells: tuple[ReadCell, ...]
+    names: Names
+
+
+def anatomy(notebook: Notebook) -> Anatomy:
+    """Take a notebook apart, once for all who look at it."""
+    parts: list[tuple[NotebookCell, Code, ast.Module | None, tuple[ast.AST, ...]]] = []
+    for cell in notebook.code:
+        code = split(cell.source)
+        tree = code.tree()
+        parts.append((cell, code, tree, () if tree is None else tuple(ast.walk(tree))))
+    says_gpu = any(_GPU_WORD.search(c.source) or any(w in c.source for w in _ASKS_GPU) for c in notebook.code)
+    names = names_of([node for part in parts for node in part[3]], says_gpu=says_gpu)
     cells: list[ReadCell] = []
-    for cell, code, tree in parts:
+    for cell, code, tree, nodes in parts:
         spots: dict[int, Spot] = {}
         for spot in _spots(tree.body if tree is not None else [], frozenset(), names):
             end = spot.statement.end_lineno or spot.statement.lineno
             spots |= dict.fromkeys(range(spot.statement.lineno, end + 1), spot)
-        cells.append(ReadCell(cell=cell, code=code, tree=tree, spots=spots))
-    return tuple(cells), names
+        cells.append(ReadCell(cell=cell, code=code, tree=tree, nodes=nodes, spots=spots))
+    return Anatomy(notebook=notebook, cells=tuple(cells), names=names)
 
 
 def _spots(body: Iterable[ast.stmt], guards: frozenset[str], names: Names) -> Iterator[Spot]:

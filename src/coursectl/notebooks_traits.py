@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from coursectl.model.notebook import Notebook
 from coursectl.model.suite import Trait, TraitKind
 from coursectl.notebooks_blanks import bases_of, blanks
 from coursectl.notebooks_calls import GPU_MODULES, NETWORK_PROGRAM, PERSON, asks_network, uses_gpu
-from coursectl.notebooks_code import called_installs, modules, started
-from coursectl.notebooks_flow import DEAD, EXISTS, GPU, TRIED, Names, ReadCell, read_cells
+from coursectl.notebooks_code import calls_that_install, cell_modules, started
+from coursectl.notebooks_flow import DEAD, EXISTS, GPU, TRIED, Anatomy, Names, ReadCell
 
 _ELSEWHERE = re.compile(
     r"(/home/|/Users/|/scratch|/afs/|/eos/|/cvmfs/|/lustre|/gpfs|/nfs|/projects?/|/global/|/work/|/kaggle/input"
@@ -28,21 +27,20 @@ _COMPARES = frozenset(
 Found = tuple[TraitKind, int]
 
 
-def traits(notebook: Notebook, exists: Callable[[str], bool]) -> tuple[Trait, ...]:
+def traits(book: Anatomy, exists: Callable[[str], bool]) -> tuple[Trait, ...]:
     """What is seen in a notebook, in the order of its cells; one observation of a kind for each line.
 
     Args:
-        notebook: of any format.
+        book: the notebook, taken apart.
         exists: whether a path, as the notebook writes it, is there.
 
     Returns:
         `Trait.cell` 0 and line 0 stand for the notebook's metadata.
     """
-    cells, names = read_cells(notebook)
-    bases = bases_of(c.tree for c in cells if c.tree is not None)
-    found = list(_of_metadata(notebook.metadata))
-    for cell in cells:
-        seen = dict.fromkeys(_of_cell(cell, names, bases, exists))
+    bases = bases_of(node for cell in book.cells for node in cell.nodes)
+    found = list(_of_metadata(book.notebook.metadata))
+    for cell in book.cells:
+        seen = dict.fromkeys(_of_cell(cell, book.names, bases, exists))
         found += [
             Trait(kind=kind, cell=cell.cell.number, line=line, text=cell.shown(line))
             for kind, line in sorted(seen, key=lambda f: f[1])
@@ -64,8 +62,12 @@ def _of_metadata(metadata: Mapping[str, object]) -> Iterator[Trait]:
 def _of_cell(
     cell: ReadCell, names: Names, bases: frozenset[str], exists: Callable[[str], bool]
 ) -> Iterator[Found]:
+    insisted = _insisted(cell, names) if names.says_gpu else frozenset()
     for kind, line in _candidates(cell, names, bases, exists):
         guards = cell.guards(line)
+        if kind is TraitKind.GPU_OPTIONAL and line in insisted and not guards & {DEAD, TRIED}:
+            kind = TraitKind.GPU_REQUIRED
+            guards = guards - {GPU}
         if DEAD in guards:
             continue
         if kind is TraitKind.GPU_REQUIRED and guards & {GPU, TRIED}:
@@ -89,27 +91,28 @@ def _candidates(
     yield from _of_magics(cell)
     if cell.code.cell_magic is not None:
         return
-    yield from ((TraitKind.INSTALL, line) for line, _ in called_installs(cell.code.python))
+    yield from ((TraitKind.INSTALL, line) for line, _ in calls_that_install(cell.nodes))
     yield from ((TraitKind.BLANK, line) for line in blanks(cell, bases))
-    for module, line in modules(cell.code.python):
+    for module, line in cell_modules(cell.code.python, cell.nodes):
         if module.startswith("google.colab"):
             yield TraitKind.COLAB, line
         elif module.split(".")[0] in GPU_MODULES:
             yield TraitKind.GPU_REQUIRED, line
     if cell.tree is None:
         return
-    yield from _gpu(cell, names)
-    for node in ast.walk(cell.tree):
+    if names.says_gpu:
+        yield from _gpu(cell, names)
+    for node in cell.nodes:
         if isinstance(node, ast.Call):
             full = names.full(node.func)
             if full in PERSON and full not in names.defined:
                 yield TraitKind.INPUT, node.lineno
             elif asks_network(node, names):
                 yield TraitKind.NETWORK, node.lineno
-    for call, words in started(cell.tree):
+    for call, words in started(cell.nodes):
         if NETWORK_PROGRAM.search(words):
             yield TraitKind.NETWORK, call.lineno
-    yield from _paths(cell.tree, exists)
+    yield from _paths(cell.nodes, exists)
 
 
 def _of_magics(cell: ReadCell) -> Iterator[Found]:
@@ -128,15 +131,24 @@ def _of_magics(cell: ReadCell) -> Iterator[Found]:
 
 
 def _gpu(cell: ReadCell, names: Names) -> Iterator[Found]:
-    assert cell.tree is not None
-    compared = _inside(cell.tree, lambda n: isinstance(n, ast.Compare))
-    for node in ast.walk(cell.tree):
-        if isinstance(node, ast.Assert | ast.If) and names.asks_gpu(node.test):
-            gives_up = isinstance(node, ast.Assert) or any(_ends(s) for s in (*node.body, *node.orelse))
-            yield TraitKind.GPU_REQUIRED if gives_up else TraitKind.GPU_OPTIONAL, node.lineno
+    compared = _inside(cell.nodes, lambda n: isinstance(n, ast.Compare))
+    for node in cell.nodes:
+        if isinstance(node, ast.If | ast.Assert) and names.asks_gpu(node.test):
+            yield TraitKind.GPU_OPTIONAL, node.lineno
         elif uses_gpu(node, names) and node not in compared:
             later = _is_only_a_first_guess(cell, node, names)
             yield TraitKind.GPU_OPTIONAL if later else TraitKind.GPU_REQUIRED, getattr(node, "lineno", 1)
+
+
+def _insisted(cell: ReadCell, names: Names) -> frozenset[int]:
+    """Lines that ask for a GPU and give up without one."""
+    return frozenset(
+        node.lineno
+        for node in cell.nodes
+        if isinstance(node, ast.Assert | ast.If)
+        and names.asks_gpu(node.test)
+        and (isinstance(node, ast.Assert) or any(_ends(s) for s in (*node.body, *node.orelse)))
+    )
 
 
 def _is_only_a_first_guess(cell: ReadCell, node: ast.AST, names: Names) -> bool:
@@ -158,9 +170,9 @@ def _ends(statement: ast.stmt) -> bool:
     return isinstance(call, ast.Call) and ast.unparse(call.func) in ("exit", "quit", "sys.exit", "os._exit")
 
 
-def _inside(tree: ast.AST, chosen: Callable[[ast.AST], bool]) -> set[ast.AST]:
+def _inside(nodes: Iterable[ast.AST], chosen: Callable[[ast.AST], bool]) -> set[ast.AST]:
     """Everything inside the nodes that `chosen` picks."""
-    return {inner for node in ast.walk(tree) if chosen(node) for inner in ast.walk(node)}
+    return {inner for node in nodes if chosen(node) for inner in ast.walk(node)}
 
 
 def _is_talk(node: ast.AST) -> bool:
@@ -173,10 +185,10 @@ def _is_talk(node: ast.AST) -> bool:
     return word in _COMPARES or word in ("print", "display") or ast.unparse(node.func).startswith("sys.path.")
 
 
-def _paths(tree: ast.Module, exists: Callable[[str], bool]) -> Iterator[Found]:
+def _paths(nodes: Sequence[ast.AST], exists: Callable[[str], bool]) -> Iterator[Found]:
     """Paths of other computers that are not there."""
-    talk = _inside(tree, _is_talk)
-    for node in ast.walk(tree):
+    talk = _inside(nodes, _is_talk)
+    for node in nodes:
         if node in talk or not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         text = node.value

@@ -14,6 +14,7 @@ from coursectl.model.course import Course
 from coursectl.model.notebook import Notebook, number_lines
 from coursectl.model.suite import CellError, NumberCheck, Trait, TraitKind
 from coursectl.notebooks import is_notebook, read_notebook
+from coursectl.notebooks_flow import anatomy
 from coursectl.notebooks_traits import traits
 from coursectl.workflows.smoke_read_imports import follow
 
@@ -192,8 +193,9 @@ def _selected(course: Course, suite: tuple[str, ...], names: tuple[str, ...]) ->
 def _read(course: Course, name: str, *, gpu: bool, network: bool) -> Case:
     path = course.root / name
     notebook = read_notebook(path, name)
-    seen = traits(notebook, lambda text: _exists(path.parent, text))
-    imports, local = follow(notebook, path, course.root)
+    book = anatomy(notebook)
+    seen = traits(book, lambda text: _exists(path.parent, text))
+    imports, local = follow(book, path, course.root)
     return Case(
         notebook=notebook,
         path=path,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from coursectl.model.notebook import Notebook
 from coursectl.model.suite import CellError
-from coursectl.notebooks_flow import ReadCell, read_cells
+from coursectl.notebooks_flow import ReadCell, anatomy
 
 if TYPE_CHECKING:
     from coursectl.model.execution import CellRun
@@ -153,8 +153,8 @@ def cascade(notebook: Notebook, runs: Sequence[CellRun]) -> tuple[CellError, ...
         notebook: as it was read.
         runs: what came of its cells, in the order in which they ran.
     """
-    cells = {c.cell.number: c for c in read_cells(notebook)[0]}
-    state = _State(_functions(c.tree for c in cells.values() if c.tree is not None))
+    cells = {c.cell.number: c for c in anatomy(notebook).cells}
+    state = _State(_functions(n for c in cells.values() for n in c.nodes))
     errors: list[CellError] = []
     for run in runs:
         cell = cells.get(run.cell)
@@ -195,16 +195,15 @@ def _failed(body: Sequence[ast.stmt], line: int | None) -> int:
     return next((n for n, s in enumerate(body) if line <= (s.end_lineno or s.lineno)), len(body))
 
 
-def _functions(trees: Iterable[ast.Module]) -> dict[str, set[str]]:
+def _functions(nodes: Iterable[ast.AST]) -> dict[str, set[str]]:
     """What the notebook's own functions and classes read from outside, by name."""
     found: dict[str, set[str]] = {}
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
-                own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
-                own |= {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
-                found.setdefault(node.name, set()).update({n.id for n in names} - own - set(dir(builtins)))
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+            own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+            own |= {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
+            found.setdefault(node.name, set()).update({n.id for n in names} - own - set(dir(builtins)))
     return found
 
 
@@ -239,7 +238,7 @@ def bound_names(statements: Iterable[ast.stmt]) -> set[str]:
 
     >>> tree = ast.parse("import a.b\\nfrom c import d as e\\nwith f() as g: (h, i) = 1, 2\\ndef j(): k = 1")
     >>> sorted(bound_names(tree.body))
-    ['a', 'e', 'g', 'h', 'j']
+    ['a', 'e', 'g', 'h', 'i', 'j']
     """
     found: set[str] = set()
     for node in (n for s in statements for n in _own_scope(s)):

@@ -6,15 +6,14 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursectl.errors import CourseFileError
-from coursectl.model.notebook import Notebook
 from coursectl.notebooks import is_notebook, read_notebook
-from coursectl.notebooks_code import modules, split
-from coursectl.notebooks_flow import DEAD, Names, read_cells
+from coursectl.notebooks_code import cell_modules, modules, split
+from coursectl.notebooks_flow import DEAD, Anatomy, Names, anatomy
 
 MAX_BYTES = 5_000_000
 """A module larger than this is data that happens to be Python."""
@@ -79,7 +78,7 @@ class _Trail:
         self.local[path] = None
         if path.suffix == ".ipynb" or (path.suffix == ".py" and is_notebook(path)):
             try:
-                self.notebook(read_notebook(path, path.name), path.parent)
+                self.notebook(anatomy(read_notebook(path, path.name)), path.parent)
             except CourseFileError:
                 return  # it says so itself when it runs
         elif path.suffix == ".py" and path.stat().st_size <= MAX_BYTES:
@@ -87,16 +86,14 @@ class _Trail:
             for module, _ in modules(split(text).python):
                 self.module(module, path.parent)
 
-    def notebook(self, notebook: Notebook, place: Path) -> None:
+    def notebook(self, book: Anatomy, place: Path) -> None:
         """Follow a notebook's imports and ``%run`` lines; those that are dead on the frozen stack are not."""
-        cells, names = read_cells(notebook)
-        for cell in cells:
-            if cell.tree is not None:
-                self.extra += _added(cell.tree, names, place)
+        for cell in book.cells:
+            self.extra += _added(cell.nodes, book.names, place)
             if cell.code.cell_magic == "writefile":
                 self.write(cell.cell.source, place)
-        for cell in cells:
-            for module, line in modules(cell.code.python):
+        for cell in book.cells:
+            for module, line in cell_modules(cell.code.python, cell.nodes):
                 if DEAD not in cell.guards(line):
                     self.module(module, place)
             for magic in cell.code.magics:
@@ -123,9 +120,9 @@ def _has_modules(folder: Path) -> bool:
     return folder.is_dir() and any(folder.glob("*.py"))
 
 
-def _added(tree: ast.AST, names: Names, place: Path) -> Iterator[Path]:
+def _added(nodes: Iterable[ast.AST], names: Names, place: Path) -> Iterator[Path]:
     """Folders in ``sys.path.append("../src")``."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and names.full(node.func) in ("sys.path.append", "sys.path.insert"):
             for argument in node.args:
                 inner = argument.args[0] if isinstance(argument, ast.Call) and argument.args else argument
@@ -134,11 +131,11 @@ def _added(tree: ast.AST, names: Names, place: Path) -> Iterator[Path]:
                     yield Path(os.path.normpath(place / text))
 
 
-def follow(notebook: Notebook, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def follow(book: Anatomy, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a notebook imports.
 
     Args:
-        notebook: as it was read.
+        book: the notebook, taken apart.
         path: its file.
         root: the course folder; files outside are nobody's own.
 
@@ -147,6 +144,6 @@ def follow(notebook: Notebook, path: Path, root: Path) -> tuple[tuple[str, ...],
         that the notebook imports or runs, relative to `root`, directly or through another.
     """
     trail = _Trail(root=root, folder=path.parent)
-    trail.notebook(notebook, path.parent)
+    trail.notebook(book, path.parent)
     local = sorted(p.relative_to(root).as_posix() for p in trail.local if p != path)
     return tuple(sorted(trail.imports)), tuple(local)
