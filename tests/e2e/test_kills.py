@@ -152,3 +152,31 @@ def test_a_kill_of_an_update_takes_the_environment_that_worked(
     new = _prefix(small)
     assert new != old
     assert "all as locked" in small.ok("env", "verify").stdout
+
+
+def test_a_killed_freeze_leaves_half_a_semester(small: Desk) -> None:
+    """Old, new or none: a semester whose files belong to two freezes would be refused on every laptop."""
+    spec = small.course / "environments/bench.yml"
+    text = spec.read_text()
+    folder = small.course / "lockfiles/fall2026"
+    old = {f: (folder / f).read_bytes() for f in desk.files_below(folder)}
+    spec.write_text(text.replace("beta =1.0", "beta =1.0, gamma"))
+    seconds = small.ok("freeze", "--force").seconds
+    new = {f: (folder / f).read_bytes() for f in desk.files_below(folder)}
+    assert new != old
+    chance = random.Random(398)
+    for turn in range(4):
+        spec.write_text(text if turn % 2 == 0 else text.replace("beta =1.0", "beta =1.0, gamma"))
+        program = start(small, "freeze", "--force")
+        # most of it is solving; the files change in the last moments
+        time.sleep(seconds * (chance.uniform(0.2, 0.8) if turn < 2 else chance.uniform(0.8, 1.0)))
+        kill(program, everything=turn % 2 == 0)
+        assert desk.until(lambda: small.processes() == [], 6), small.processes()
+        plan = small("up", "--dry-run", "--json")
+        assert plan.code == 0 or desk.envelope(plan)["messages"][-1]["code"] == "not-frozen"
+        if plan.code == 0:
+            assert small("up", "--no-launch", "--offline").code in {0, 4}  # never "not the file released"
+        small.ok("freeze", "--force")
+        found = {f: (folder / f).read_bytes() for f in desk.files_below(folder)}
+        assert found == (old if turn % 2 == 0 else new)
+        assert small("freeze", "--check").code == 0

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from channel.program import Ran
 from coursectl import process
 from e2e import desk
 from e2e.desk import Desk
@@ -133,10 +132,3 @@ def test_the_second_run_needs_a_network_interface(reference: Desk) -> None:
     assert "\n5\n" in done.stdout
     assert "stopped JupyterLab" in done.stdout
     assert reference.processes() == []
-
-
-def test_a_fresh_home_is_filled_from_the_cache_without_a_network(reference: Desk, tmp_path: Path) -> None:
-    fresh = reference.another(tmp_path / "home")
-    ran: Ran = fresh.ok("up", "--no-launch", "--offline", env=CLOSED)
-    assert "136 in phys398-pypi, verified" in ran.stderr
-    assert "all as locked" in fresh.ok("env", "verify").stdout
