@@ -139,7 +139,7 @@ def test_deleting_is_asked_for_on_a_terminal(small: Desk) -> None:
     with terminal(small, "env", "remove", name) as window:
         assert window.read_until("[y/N]", 20), window.shown
         window.type(CTRL_C)
-        assert window.wait(10) == 130
+        assert window.wait(30) == 130
     assert name in small.environments()
     with terminal(small, "env", "remove", name) as window:
         assert window.read_until("[y/N]", 20), window.shown

@@ -226,20 +226,20 @@ def ensure(ready: Ready, network: Network, progress: Progress) -> float:
     try:
         installing.installer(ready.environment.engine).ensure(request, progress)
     except NetworkError as exc:
-        exc.hints = (*exc.hints, *_other_ways(ready, network))
+        exc.hints = _other_ways(ready, network, exc.hints)
         raise
     return time.monotonic() - start
 
 
-def _other_ways(ready: Ready, network: Network) -> tuple[Hint, ...]:
-    """What a student without a working network can still do."""
+def _other_ways(ready: Ready, network: Network, hints: tuple[Hint, ...]) -> tuple[Hint, ...]:
+    """The engine's `hints`, with what a student without a working network can still do."""
     if network.offline:
-        return ()
+        return (Hint(text="once, with a network:", command=f"coursectl up {ready.plan.semester}"),)
     try:
         fallback = ready.course.environment(ready.environment.name).fallback
     except KeyError:
-        return ()
+        return hints
     if fallback is None or ready.release.environment(fallback) is None:
-        return ()
+        return hints
     command = f"coursectl up {ready.plan.semester} --env {fallback}"
-    return (Hint(text="or take the environment from the Python package index:", command=command),)
+    return (*hints, Hint(text="or take the environment from the Python package index:", command=command))
