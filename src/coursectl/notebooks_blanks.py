@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterable, Iterator
 
-from coursectl.notebooks_flow import ReadCell
+from coursectl.model.suite import Trait, TraitKind
+from coursectl.notebooks_flow import Anatomy, ReadCell
 
 _COMMENT = re.compile(
     r"#+\s*[<\[(]?\s*(?:(?:write|add|put|enter|insert|type|complete|todo:?|fill in)\s+)?your\s+(?:own\s+)?"
@@ -15,6 +17,11 @@ _COMMENT = re.compile(
 )
 _SOLVED = re.compile(r"#+\s*(BEGIN|END) SOLUTION", re.IGNORECASE)
 _NOTHING = re.compile(r"(pass|\.\.\.|raise\s+NotImplementedError.*|return\b.*|assert\b.*|print\(.*|#.*)?$")
+_OF_IPYTHON = frozenset({"get_ipython", "display", "In", "Out", "exit", "quit", "_", "__", "___"})
+_NAMED = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
+    *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar),
+)
 _ABSTRACT = re.compile(r"\b(ABC|ABCMeta|Protocol|abstractmethod|overload)\b")
 
 
@@ -110,3 +117,40 @@ def _is_blank(statement: ast.stmt) -> bool:
     return not compound and any(
         isinstance(n, ast.Name) and re.fullmatch("_{3,}", n.id) for n in ast.walk(statement)
     )
+
+
+def stopping(book: Anatomy, found: Iterable[Trait]) -> tuple[Trait, ...]:
+    """The blanks that keep a notebook from running through.
+
+    A cell that holds nothing but ``# Add your solution here`` runs; lectures are full of them. It stops the
+    notebook only where the notebook needs a name that it nowhere defines.
+    """
+    empty = {c.cell.number for c in book.cells if c.tree is not None and not any(map(_acts, c.tree.body))}
+    blanks = tuple(t for t in found if t.kind is TraitKind.BLANK)
+    return blanks if _needs_more(book) else tuple(t for t in blanks if t.cell not in empty)
+
+
+def _acts(statement: ast.stmt) -> bool:
+    return not isinstance(statement, ast.Pass) and not (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def _needs_more(book: Anatomy) -> bool:
+    """Whether the notebook reads a name that nothing in it can have bound."""
+    bound, read = set(dir(builtins)) | _OF_IPYTHON, set[str]()
+    for cell in book.cells:
+        if cell.tree is None or any(m.text.startswith(("%pylab", "%run", "%load")) for m in cell.code.magics):
+            return False  # who knows what that binds
+        for node in cell.nodes:
+            if isinstance(node, ast.Name):
+                (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, ast.alias):
+                if node.name == "*":
+                    return False
+                bound.add(node.asname or node.name.split(".")[0])
+            elif isinstance(node, _NAMED) and node.name:
+                bound.add(node.name)
+    return bool(read - bound)

@@ -137,6 +137,22 @@ def test_a_notebook_is_left_out_without_a_reason(tmp_path: Path) -> None:
     assert (having["net"], having["ok"], having["gpu"]) == (None, None, None)
 
 
+def test_an_empty_exercise_in_a_lecture_keeps_it_from_being_run(tmp_path: Path) -> None:
+    exercise = "# Add your solution here..."
+    write(
+        tmp_path / "nb" / "lecture.ipynb",
+        "import numpy as np",
+        exercise,
+        "...",
+        "for i in range(3): print(i)",
+    )
+    write(tmp_path / "nb" / "needed.ipynb", exercise, "print(result)")
+    found = reasons(course(tmp_path))
+    assert found["lecture"] is None
+    assert found["needed"] == f"students fill in a part of it (cell 1, line 1: `{exercise}`)"
+    assert [str(t.kind) for t in read(course(tmp_path), "lecture")[0].traits] == ["blank", "blank"]
+
+
 def test_an_import_behind_a_helper_is_missed(tmp_path: Path) -> None:
     write(
         tmp_path / "nb" / "a.ipynb",

@@ -14,7 +14,8 @@ from coursectl.model.course import Course
 from coursectl.model.notebook import Notebook, number_lines
 from coursectl.model.suite import CellError, NumberCheck, Trait, TraitKind
 from coursectl.notebooks import is_notebook, read_notebook
-from coursectl.notebooks_flow import anatomy
+from coursectl.notebooks_blanks import stopping
+from coursectl.notebooks_flow import Anatomy, anatomy
 from coursectl.notebooks_traits import traits
 from coursectl.workflows.smoke_read_imports import follow
 
@@ -203,7 +204,7 @@ def _read(course: Course, name: str, *, gpu: bool, network: bool) -> Case:
         numbers=_numbers(notebook, course),
         imports=imports,
         local=local,
-        skip=_skip(course, notebook, seen, gpu=gpu, network=network),
+        skip=_skip(course, book, seen, gpu=gpu, network=network),
     )
 
 
@@ -245,10 +246,9 @@ def may_use_network(course: Course, name: str) -> bool:
     return any(matches(name, pattern) for pattern in _texts(course, "network"))
 
 
-def _skip(
-    course: Course, notebook: Notebook, seen: tuple[Trait, ...], *, gpu: bool, network: bool
-) -> str | None:
+def _skip(course: Course, book: Anatomy, seen: tuple[Trait, ...], *, gpu: bool, network: bool) -> str | None:
     """Why a notebook is not run, for a course lead; ``None``: it is run. What a person wrote comes first."""
+    notebook = book.notebook
     skip = course.notebooks.get("skip")
     for pattern, why in skip.items() if isinstance(skip, Mapping) else ():
         if matches(notebook.path, str(pattern)):
@@ -261,7 +261,7 @@ def _skip(
         if reason or declared:
             return reason or "course.yaml says that it needs a GPU, and this machine has none"
     for kind, text in _REASONS:
-        reason = _because(seen, kind, text)
+        reason = _because(stopping(book, seen) if kind is TraitKind.BLANK else seen, kind, text)
         if reason:
             return reason
     if may_use_network(course, notebook.path):
