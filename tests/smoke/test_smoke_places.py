@@ -119,6 +119,13 @@ def test_what_a_killed_run_left_is_deleted_and_a_running_one_is_not(course: Path
     assert list(runs.iterdir()) == []
 
 
+def test_an_interrupted_run_leaves_nothing(course: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), scratch(tmp_path / "runs", course) as places:
+        places.place("1", "week1/a.ipynb", "", ())
+        raise KeyboardInterrupt
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 def test_a_home_that_cannot_be_written_is_an_error_with_a_way_out(course: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CourseError), scratch(tmp_path / "file" / "runs", course):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from coursectl.backends.execution import Executed
     from coursectl.workflows.smoke_read import Case
 
+# A file that was left open is noticed when garbage is collected: another cell, another day
+_NOISE = frozenset({"ResourceWarning"})
 _LONGEST = 200  # characters of a message in a reason
 
 
@@ -45,7 +47,7 @@ def judge(case: Case, executed: Executed, *, place: Path, notebook: Path | None)
         peak_bytes=executed.peak_bytes,
         cells_run=len(executed.cells),
         errors=errors,
-        warnings=tuple(w for run in executed.cells for w in run.warnings),
+        warnings=tuple(w for run in executed.cells for w in run.warnings if w.category not in _NOISE),
         numbers=numbers,
         traits=case.traits,
         executed=None if notebook is None else str(notebook),

@@ -185,14 +185,17 @@ def scratch(parent: Path, root: Path) -> Iterator[Scratch]:
     for left in sorted(parent.glob("run-*.lock")):
         _remove_left(left)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
-    with files.lock(_lock_of(folder)):
-        try:
-            yield Scratch(folder=folder, root=root)
-        finally:
-            with contextlib.suppress(CourseError):  # a file is still open: the next run deletes it
-                remove(folder)
-    if not folder.exists():
-        _lock_of(folder).unlink(missing_ok=True)
+    try:
+        with files.lock(_lock_of(folder)):
+            try:
+                yield Scratch(folder=folder, root=root)
+            finally:
+                with contextlib.suppress(CourseError):  # a file is still open: the next run deletes it
+                    remove(folder)
+    finally:
+        if not folder.exists():
+            with contextlib.suppress(OSError):
+                _lock_of(folder).unlink(missing_ok=True)
 
 
 def _lock_of(folder: Path) -> Path:
