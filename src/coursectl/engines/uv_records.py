@@ -18,7 +18,9 @@ from pathlib import Path
 
 from coursectl.model.installed import Problem, ProblemKind
 
-_THREADS = 8  # hashing leaves the interpreter's lock; more only queue for the disk
+_MOST_THREADS = 8  # hashing leaves the interpreter's lock; more only queue for the disk
+_PART = 64  # files that one task takes: a task for each of 25,000 files costs as much as hashing it
+_SMALL = 4 << 20  # bytes: read in one go, which is twice as fast as in pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +91,21 @@ def check(
             problems.append(
                 Problem(kind=kind, path=_relative(prefix, str(record)), package=distribution.name)
             )
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        for path, verdict in pool.map(lambda item: (item[0], _compare(*item)), wanted.items(), chunksize=64):
-            if verdict is not None:
-                problems.append(
-                    Problem(kind=verdict, path=_relative(prefix, path), package=wanted[path][0][0])
-                )
+    paths = list(wanted)
+    parts = [paths[n : n + _PART] for n in range(0, len(paths), _PART)]
+
+    def compare(part: list[str]) -> list[tuple[str, ProblemKind | None]]:
+        return [(path, _compare(path, wanted[path])) for path in part]
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 2, _MOST_THREADS)) as pool:
+        for verdicts in pool.map(compare, parts):
+            problems += [
+                Problem(kind=verdict, path=_relative(prefix, path), package=wanted[path][0][0])
+                for path, verdict in verdicts
+                if verdict is not None
+            ]
             if tick is not None:
-                tick(1)
+                tick(len(verdicts))
     return Checked(
         packages=len(chosen),
         files=len(wanted),
@@ -127,8 +136,7 @@ def _record(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _compare(path: str, owners: list[tuple[str, str]]) -> ProblemKind | None:
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123  33,000 Path objects cost more than the hashing
-            found = hashlib.file_digest(stream, "sha256").digest()
+        found = _sha256(path)
     except FileNotFoundError:
         return ProblemKind.MISSING
     except OSError:
@@ -136,6 +144,13 @@ def _compare(path: str, owners: list[tuple[str, str]]) -> ProblemKind | None:
     stated = [digest for _, digest in owners if digest.startswith("sha256=")]
     # where two packages bring the same file, the one installed last has it: either is as it should be
     return None if not stated or encoded(found) in stated else ProblemKind.CHANGED
+
+
+def _sha256(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123  33,000 Path objects cost more than hashing
+        if os.fstat(stream.fileno()).st_size <= _SMALL:
+            return hashlib.sha256(stream.read()).digest()
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def encoded(digest: bytes) -> str:

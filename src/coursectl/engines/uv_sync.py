@@ -65,6 +65,9 @@ def growth(cache: Path, expected: int | None, progress: Progress) -> Iterator[No
 
 
 def _watch(cache: Path, expected: int | None, progress: Progress, over: threading.Event) -> None:
+    # from a warm cache everything is there within a second or so: counting its files would only delay that
+    if over.wait(_SAMPLE):
+        return
     before, seen = files.tree_bytes(cache) if cache.exists() else 0, 0
     with contextlib.ExitStack() as stack:
         task: Task | None = None
