@@ -68,7 +68,7 @@ def _seconds(case: CaseResult) -> str:
     >>> _seconds(CaseResult(notebook="a.ipynb", verdict=Verdict.OK, seconds=0.31))
     '0.3 s'
     """
-    if case.verdict is Verdict.SKIPPED:
+    if not case.seconds:
         return "-"
     return f"{case.seconds:.1f} s" if case.seconds < 9.95 else duration(case.seconds)
 
