@@ -168,8 +168,7 @@ def run(shell: Any, early: dict[str, list[tuple[str, str]]], files: list[int]) -
     inside.warn_always()  # a new version of the filters: what was warned about before is forgotten
     if not settings["network"]:
         inside.refuse_network()
-    inside.seed(settings["seed"])
-    inside.Watch(shell, settings["own"], early)
+    inside.Watch(shell, settings, early)
     channel.send("hello", {"pid": os.getpid()})
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -181,13 +180,16 @@ def refuse_input() -> None:
     """Nobody is there to ask: what a kernel says when its client takes no questions."""
     from IPython.core.error import StdinNotImplementedError
 
-    def refuse(*_: Any, **__: Any) -> str:
-        raise StdinNotImplementedError(
-            "raw_input was called, but this frontend does not support input requests."
-        )
+    def refusing(name: str) -> Any:
+        def refuse(*_: Any, **__: Any) -> str:
+            raise StdinNotImplementedError(
+                f"{name} was called, but this frontend does not support input requests."
+            )
 
-    builtins.input = refuse
-    getpass.getpass = refuse
+        return refuse
+
+    builtins.input = refusing("raw_input")
+    getpass.getpass = refusing("getpass")
 
 
 async def cells(shell: Any, channel: Channel, lines: io.BufferedReader) -> None:

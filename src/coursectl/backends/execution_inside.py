@@ -12,6 +12,7 @@ where ``cell`` counts the cells that were sent, from 1.
 from __future__ import annotations
 
 import ast
+import contextlib
 import ctypes
 import os
 import random
@@ -52,17 +53,14 @@ def as_number(value: Any) -> float:
     return float(value.item() if hasattr(value, "item") else value)
 
 
-def tie_to_parent(parent: int) -> None:
-    """End with the process that started this one, adopt what ours leave behind, and be the first to go.
+def adopt() -> None:
+    """Become the parent of what our children leave behind: ``prctl(2)``, Linux."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    Linux only: ``prctl(2)``, and ``/proc/self/oom_score_adj``, so that a lack of memory ends the notebook and
-    not the person's other programs.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+def end_with(parent: int) -> None:
+    """End when the process that started this one does; be the first to go where memory is short. Linux."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:  # it ended before we asked to be told
         os._exit(1)
     try:
@@ -74,11 +72,10 @@ def tie_to_parent(parent: int) -> None:
 def seed(value: int) -> None:
     """Give ``random`` and NumPy's legacy generator a fixed start. NumPy is imported where it is installed."""
     random.seed(value)
-    try:
+    with contextlib.suppress(Exception):  # a broken NumPy is for the notebook to meet
         import numpy
-    except Exception:  # a broken NumPy is for the notebook to meet
-        return
-    numpy.random.seed(value % 2**32)
+
+        numpy.random.seed(value % 2**32)
 
 
 def refuse_network() -> None:
@@ -90,6 +87,9 @@ def refuse_network() -> None:
         if isinstance(host, (bytes, bytearray)):
             host = bytes(host).decode("ascii", "replace")
         return host is not None and host not in near and not re.match(r"(::ffff:)?127\.", str(host))
+
+    def numeric(host: Any) -> bool:
+        return bool(re.fullmatch(r"[\d.]+|[\da-fA-F:.]*:[\da-fA-F:.%\w]*", str(host)))
 
     def refused(sock: socket.socket, address: Any) -> bool:
         # connecting a datagram socket sends nothing: it is how programs ask for their own address
@@ -107,7 +107,7 @@ def refuse_network() -> None:
         return connect_ex(self, address)
 
     def guarded_lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if outside(host):
+        if outside(host) and not numeric(host):  # an address is refused when it is connected
             raise socket.gaierror(socket.EAI_FAIL, f"{host}: {_REFUSED}")
         return lookup(host, *args, **kwargs)
 
@@ -138,9 +138,11 @@ def warn_always() -> None:
 class Watch:
     """Follows the cells of a shell: errors, warnings, names and numbers, each with its place."""
 
-    def __init__(self, shell: Any, own: list[str], early: dict[str, list[tuple[str, str]]]) -> None:
+    def __init__(self, shell: Any, settings: dict[str, Any], early: dict[str, list[tuple[str, str]]]) -> None:
         self.shell = shell
-        self.own = sorted((os.path.realpath(folder) + os.sep for folder in own), key=len, reverse=True)
+        self.seed = int(settings["seed"])
+        folders = (os.path.realpath(folder) + os.sep for folder in settings["own"])
+        self.own = sorted(folders, key=len, reverse=True)
         self.early = early  # what importing a module warned about before this process was forked
         self.cell = self.depth = 0
         self.files: dict[str, int] = {}  # file name of a compiled cell -> its number
@@ -168,6 +170,8 @@ class Watch:
         if self.depth > 1:
             return
         self.cell += 1
+        if self.cell == 1:
+            seed(self.seed)  # as late as this: what a kernel does when it starts draws random numbers
         self.seen = {}
         names = self.shell.user_ns
         names.pop("__warningregistry__", None)  # or the same line of two cells would warn once
@@ -257,7 +261,8 @@ class Watch:
                 line = frame.f_lineno
                 break
             frame = frame.f_back  # type: ignore[assignment]
-        self.note(cell, line, helper, category.__name__, str(message))
+        if line is not None or not re.search(r"[/\\](IPython|ipykernel)[/\\]", filename):
+            self.note(cell, line, helper, category.__name__, str(message))
         if self.shown(category, filename):
             self.show(message, category, filename, lineno, *more, **named)
 
@@ -307,6 +312,29 @@ class Watch:
             for name in names:
                 for category, message in self.early.pop(name.split(".")[0], ()):
                     self.note(self.cell, node.lineno, None, category, message)
+
+
+def over() -> list[tuple[int, int]]:
+    """The children of this process that have ended, with what ``waitpid`` says of each."""
+    found: list[tuple[int, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        found.append((pid, status))
+
+
+def die_of(number: int) -> None:
+    """End as if by a signal, without a core file."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if number not in {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def sweep(spared: set[int]) -> None:

@@ -29,6 +29,7 @@ from coursectl.errors import CourseError, EnvironmentDamagedError, Hint, Missing
 from coursectl.model.execution import Executed, Job
 
 _START = 90.0  # seconds for a kernel to answer, on a machine that is busy
+_END = 10.0  # seconds for a killed kernel to be gone
 _SOCKET_PATH = 90  # characters of a Unix socket's path that every system takes (sun_path is 104 to 108)
 
 
@@ -92,10 +93,11 @@ class Kernel:
         self._log = folder / "log"
         self._interrupt_event = _interrupt_event(env)
         self._client = _client(folder)
-        settings = {"parent": os.getpid(), "seed": job.seed, "network": job.network, "own": list(job.own)}
+        settings = {"seed": job.seed, "network": job.network, "own": list(job.own)}
         (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         argv = (
             python_of(prefix),
+            "-Xfrozen_modules=off",  # as Jupyter's own kernels: or its debugger complains into the first cell
             execution_program.__file__,
             "kernel",
             folder / "settings.json",
@@ -114,10 +116,18 @@ class Kernel:
             self.end()
             raise
 
-    @property
-    def pid(self) -> int:
-        """The kernel's process."""
-        return self._spawned.pid
+        self.pid = self._kernel_process()
+
+    def _kernel_process(self) -> int:
+        """The kernel itself: on Linux the only child of what we started, which cleans up behind it."""
+        import psutil
+
+        if not sys.platform.startswith("linux"):
+            return self._spawned.pid
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(self._spawned.pid).children():
+                return child.pid
+        return self._spawned.pid  # it died just now: `death` will tell
 
     def _wait(self, over: threading.Event) -> None:
         """Until it answers and its messages reach us: what it publishes before that is lost."""
@@ -185,21 +195,36 @@ class Kernel:
             send_interrupt(self._interrupt_event)
             return
         with contextlib.suppress(OSError):
-            os.killpg(self.pid, signal.SIGINT)
+            os.killpg(self._spawned.pid, signal.SIGINT)
+        self._client.kernel_info()  # a cell that awaits notices only when its loop turns
 
     def end(self) -> None:
-        """End the kernel, its children, its group and whatever else carries its mark."""
+        """End the kernel and everything that it started."""
         self._client.stop_channels()
         self._client.context.term()
-        process.kill_tree(self.pid)
+        popen = self._spawned.popen
+        if popen.stdin is not None:
+            popen.stdin.close()
+        if sys.platform.startswith("linux") and _ends(popen, _END):  # it has cleaned up behind the kernel
+            self._scratch.cleanup()
+            return
+        process.kill_tree(self._spawned.pid)
         if sys.platform != "win32":
             with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
-        self._spawned.popen.wait()
-        if self._spawned.popen.stdin is not None:
-            self._spawned.popen.stdin.close()
+                os.killpg(self._spawned.pid, signal.SIGKILL)
+        popen.wait()
         sweep(self._variables)
         self._scratch.cleanup()
+
+
+def _ends(popen: Any, seconds: float) -> bool:
+    """Whether a process ends by itself in time."""
+    deadline = time.monotonic() + seconds
+    while popen.poll() is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def how_it_ended(code: int) -> str:

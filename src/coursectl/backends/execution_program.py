@@ -57,7 +57,8 @@ def load(name: str) -> Any:
 def kernel(settings: dict[str, Any], arguments: list[str]) -> None:
     """Be a kernel: ``ipykernel_launcher``, with the shell watched before the first cell."""
     inside = load("execution_inside")
-    inside.tie_to_parent(settings["parent"])
+    if sys.platform.startswith("linux"):
+        keep(inside)
     inside.warn_always()
     if not settings["network"]:
         inside.refuse_network()
@@ -65,16 +66,52 @@ def kernel(settings: dict[str, Any], arguments: list[str]) -> None:
 
     app = IPKernelApp.instance()
     app.initialize(arguments)
-    inside.seed(settings["seed"])
-    inside.Watch(app.shell, settings["own"], {})
+    inside.Watch(app.shell, settings, {})
     app.start()
+
+
+def keep(inside: Any) -> None:
+    """Go on as a child, while this process waits to clean up behind it (Linux).
+
+    What a notebook leaves behind, even in a session of its own, is adopted here. It ends when the kernel
+    does, which then counts as our own end, and when standard input closes, because coursectl died.
+    """
+    inside.adopt()
+    keeper = os.getpid()
+    wake, woken = os.pipe()
+    child = os.fork()
+    if child == 0:
+        inside.end_with(keeper)
+        os.environ["JPY_PARENT_PID"] = str(keeper)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        for file in (nothing, wake, woken):
+            os.close(file)
+        return
+    os.set_blocking(woken, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    status = None
+    while status is None:
+        ready, _, _ = select.select([0, wake], [], [])
+        if 0 in ready and not os.read(0, 4096):
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        elif wake in ready:
+            os.read(wake, 4096)
+            status = dict(inside.over()).get(child)
+    inside.sweep(set())
+    if os.WIFSIGNALED(status):
+        inside.die_of(os.WTERMSIG(status))
+    os._exit(status >> 8)
 
 
 def serve(control: socket.socket, modules: list[str]) -> None:
     """Be the fork server until the socket closes."""
     inside, child = load("execution_inside"), load("execution_child")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    inside.tie_to_parent(os.getppid())
+    inside.adopt()
     gc.disable()
     inside.warn_always()
     os.environ["MPLBACKEND"] = INLINE  # what a kernel does before the first cell
@@ -139,7 +176,9 @@ def become(
             os.close(pipe)
         control.close()
         os.setsid()
-        sys.modules["_coursectl_execution_inside"].tie_to_parent(parent)
+        inside = sys.modules["_coursectl_execution_inside"]
+        inside.adopt()
+        inside.end_with(parent)
         gc.enable()
         status = child.run(shell, early, files)
     except BaseException:
@@ -205,15 +244,8 @@ def end_child(request: dict[str, int], running: dict[int, int]) -> None:
 
 def reap(control: socket.socket, running: dict[int, int], inside: Any) -> None:
     """Take note of the children that are over, and end what they left running."""
-    over = []
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            break
-        if pid == 0:
-            break
-        over += [(job, status) for job, known in running.items() if known == pid]
+    jobs = {pid: job for job, pid in running.items()}
+    over = [(jobs[pid], status) for pid, status in inside.over() if pid in jobs]
     for job, _ in over:
         del running[job]
     inside.sweep(set(running.values()))

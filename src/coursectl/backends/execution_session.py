@@ -17,7 +17,7 @@ from coursectl.backends.execution_outputs import Message
 from coursectl.model.execution import Job
 
 _DROPPED = ("MPLBACKEND", "COLUMNS", "LINES", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE")
-_DROPPED_FAMILIES = ("IPYTHON", "JUPYTER", "JPY_", "COURSECTL_")
+_DROPPED_FAMILIES = ("IPYTHON", "JUPYTER", "JPY_", "COURSECTL_", "PYTEST_")  # ipykernel asks for the last
 _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "BLIS")
 MARK = "COURSECTL_SMOKE_JOB"
 """The variable that everything a notebook starts inherits: how what is left of it is found."""
