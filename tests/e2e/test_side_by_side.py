@@ -63,6 +63,26 @@ def test_two_at_once_start_two_servers(reference: Desk) -> None:
     reference.ok("down")
 
 
+def test_the_cache_is_deleted_under_an_installation(small: Desk, small_channel: ServedChannel) -> None:
+    stalled = small_channel.server.stall("*/big-*", after=100_000)
+    with ThreadPoolExecutor(1) as pool:
+        up = pool.submit(small, *UP)
+        assert desk.until(lambda: stalled.hits > 0, 30)
+        refused = small("cache", "clean", "--yes")
+        small_channel.server.heal()
+        assert up.result().code == 0, up.result().stderr
+    assert refused.code == 3
+    assert "an environment is being installed from it" in refused.stderr
+    own = small.cache / "thesis" / "chapter1.tex"  # somebody who takes any folder for the cache
+    own.parent.mkdir()
+    own.write_text("years of work")
+    assert "deleted" in small.ok("cache", "clean", "--yes").stdout
+    assert own.exists()
+    assert small.data("cache", "info")["bytes"] == 0
+    assert "all as locked" in small.ok("env", "verify").stdout
+    assert "nothing to do" in small.ok(*UP).stderr
+
+
 def test_a_second_semester_disturbs_the_first(small: Desk) -> None:
     small.ok("freeze", "fall2025", "--as-of", "2023-12-01")
     first = small.data(*UP)["plan"]
@@ -167,6 +187,9 @@ def test_remove_deletes_without_asking(small: Desk) -> None:
     asked = desk.envelope(small("env", "remove", prefix.name, "--json"))
     assert (asked["exit_code"], asked["messages"][-1]["code"]) == (2, "needs-yes")
     assert small("env", "remove", "no-such", "--yes").code == 2
+    half = small.home / "envs" / ".removed-killed"  # of a deletion that was killed
+    (half / "share").mkdir(parents=True)
+    (half / "share/file").touch()
     removed = small.ok("env", "remove", prefix.name[:8], "--yes")
     assert f"removed {prefix.name}" in removed.stdout
     assert [n for n in small.environments() if not n.endswith(".lock")] == []

@@ -149,11 +149,10 @@ def remove(environments: tuple[Installed, ...], in_use: frozenset[str]) -> Remov
                 hints=(Hint(text="stop it first:", command="coursectl down"),),
                 code="in-use",
             )
+    installing.collect()
     total = 0
     for environment in environments:
         prefix = Path(environment.prefix)
         total += files.tree_bytes(prefix)
-        gone = prefix.with_name(f".removed-{prefix.name}")
-        files.replace(prefix, gone)  # from here on it does not count, however the deleting ends
-        files.remove_tree(gone)
+        installing.discard(prefix)
     return Removed(names=tuple(e.name for e in environments), bytes=total)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
 
 from coursectl import files, paths
 from coursectl.engines.base import Installer, InstallRequest, Network
-from coursectl.errors import Hint, LockError
+from coursectl.errors import CourseError, Hint, LockError
 from coursectl.model.course import Course, EngineKind
 from coursectl.model.installed import MARKER, PREFIX_SCHEMA, PrefixRecord
 from coursectl.model.release import BuildRelease, EnvironmentRelease, Release
@@ -70,6 +71,30 @@ def is_installed(prefix: Path, digest: str) -> bool:
     """Whether the prefix is whole and is the build `digest`: what the second `up` asks, and all it asks."""
     record = record_in(prefix)
     return record is not None and record.digest == digest
+
+
+_REMOVED = ".removed-"
+
+
+def discard(prefix: Path) -> None:
+    """Delete a prefix: from the first moment on it does not count, however the deleting ends.
+
+    Raises:
+        CourseError: a file in it is in use; what is left goes with the next `collect`.
+    """
+    gone = prefix.with_name(_REMOVED + prefix.name)
+    try:
+        files.replace(prefix, gone)
+    except OSError as exc:
+        raise files.os_error(exc, f"cannot delete {prefix}") from exc
+    files.remove_tree(gone)
+
+
+def collect() -> None:
+    """Delete what an earlier `discard` could not bring to its end, as well as it goes."""
+    for gone in paths.environments().glob(f"{_REMOVED}*"):
+        with contextlib.suppress(CourseError):
+            files.remove_tree(gone)
 
 
 def installer(engine: EngineKind) -> Installer:

@@ -220,6 +220,7 @@ def ensure(ready: Ready, network: Network, progress: Progress) -> float:
     """
     if ready.plan.installed:
         return 0.0
+    installing.collect()
     refuse_full_disk(ready.plan)
     start = time.monotonic()
     request = installing.install_request(ready.course, ready.release, ready.environment, ready.build, network)
