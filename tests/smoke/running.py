@@ -14,8 +14,14 @@ import psutil
 from coursectl import process
 from coursectl.backends.execution import Executed, Job, Mode, executor
 
-PRELOAD = ("numpy", "matplotlib", "pandas")
-PACKAGES = ("ipykernel", "ipywidgets", *PRELOAD)
+PACKAGES = ("ipykernel", "ipywidgets", "numpy", "matplotlib", "pandas")
+PRELOAD = ("numpy", "matplotlib", "pandas", "deprecated_here", "threaded_here", "broken_here", "absent_here")
+MODULES = {
+    "deprecated_here": "import warnings\nwarnings.warn('use something_newer', DeprecationWarning)\n",
+    "threaded_here": "from threading import *\nThread(target=Event().wait, daemon=True).start()\n",
+    "broken_here": "import deprecated_here\nraise ImportError('a library is missing')\n",
+}
+"""Unkind packages of the environment."""
 
 
 def install(prefix: Path) -> Path:
@@ -29,6 +35,9 @@ def install(prefix: Path) -> Path:
     ):
         done = process.run((program, *words), timeout=280)
         assert done.ok, done.stderr
+    packages = next(prefix.glob("lib/python*/site-packages"))
+    for name, text in MODULES.items():
+        (packages / f"{name}.py").write_text(text)
     return prefix
 
 

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,7 +157,10 @@ def run(shell: Any, early: dict[str, list[tuple[str, str]]], files: list[int]) -
     os.environ.update(settings["environment"])
     tempfile.tempdir = None
     os.chdir(settings["folder"])
-    sys.path.insert(0, "")
+    from IPython.core.shellapp import InteractiveShellApp
+
+    # the notebook's folder comes before the installed packages, where this IPython puts it
+    InteractiveShellApp.init_path(types.SimpleNamespace(ignore_cwd=False))
     sys.argv = ["ipykernel_launcher", "-f", "kernel.json"]
     channel = Channel(sock)
     shell.display_pub.session.channel = channel

@@ -223,7 +223,8 @@ class Watch:
         """The file relative to the course's own folder that holds it; ``None``: it is not the course's."""
         if filename not in self.known:  # asking the disk for every frame of every warning would cost
             full = os.path.realpath(filename)
-            folders = [f for f in self.own if full.startswith(f) and "site-packages" not in full]
+            made_up = filename.startswith("<") or "site-packages" in full
+            folders = [f for f in self.own if full.startswith(f) and not made_up]
             self.known[filename] = full[len(folders[0]) :].replace(os.sep, "/") if folders else None
         return self.known[filename]
 

@@ -71,7 +71,7 @@ _NEVER = frozenset(
     }
 )
 _NEEDS_KERNEL = re.compile(
-    r"%\s*(?:matplotlib\s+(?!inline|agg|--?l)\w|gui\b|connect_info|qtconsole|subshell)"
+    r"%[ \t]*(?:matplotlib[ \t]+(?!inline|agg|--?l)\w|gui\b|connect_info|qtconsole|subshell)"
     r"|get_ipython\(\)\s*\.\s*kernel|\bipykernel\b|\bcomm_manager\b|\bipyparallel\b"
 )
 """What only a real kernel can do: other figure windows, its comms, its connection."""

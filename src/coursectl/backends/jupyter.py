@@ -3,6 +3,8 @@
 The launcher starts a `jupyter_keeper`, which owns the server. While the launcher is attached it holds the
 keeper's leash; detached, it cuts the leash once the server answers, so that a launcher killed on the way
 leaves nothing in either mode.
+
+The keeper is started first, so what only the steps after that need is imported there.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import socket
 import sys
 import time
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from coursectl import activation, files, process, web
+from coursectl import activation, files, process
 from coursectl.backends import jupyter_env, jupyter_ports, jupyter_state
 from coursectl.backends.jupyter_keeper import Ending
 from coursectl.backends.jupyter_state import KEEPER_LOG, LOCK, LOG, OPEN_PAGE, TOKEN
@@ -153,6 +154,8 @@ def _prepare(home: Path, course_root: Path) -> None:
 
 
 def _start_on_a_free_port(request: StartRequest, home: Path, first: process.Spawned) -> Running:
+    import secrets
+
     keeper = first
     for port in jupyter_ports.free(request.port):
         token = secrets.token_urlsafe(32)
@@ -204,6 +207,8 @@ def _answers(request: StartRequest, keeper: process.Spawned, port: int, token: s
     Raises:
         ServerError: it ended for another reason, answers to strangers, or stays silent.
     """
+    from coursectl import web
+
     deadline = time.monotonic() + request.timeout
     log = jupyter_state.folder(request.key) / LOG
     while time.monotonic() < deadline:
@@ -230,6 +235,8 @@ def _listens(port: int) -> bool:
 
 def _require_login(port: int, log: Path) -> None:
     """Refuse a server that a system-wide configuration has opened to every user of this machine."""
+    from coursectl import web
+
     if web.loopback(port, "/lab", token=None, timeout=10).status == 200:  # otherwise sent to the login
         raise ServerError(
             "JupyterLab was stopped: it would have let in every user of this machine",
@@ -339,6 +346,8 @@ def stop(server: Server) -> bool:
     if find(server.key) != server:
         return False
     if sys.platform == "win32":  # no signal is orderly there
+        from coursectl import web
+
         with contextlib.suppress(OSError):
             web.loopback(server.port, "/api/shutdown", token=token(server), method="POST", timeout=3)
     else:
