@@ -101,7 +101,7 @@ def test_offline_without_a_cache_does_not_name_what_is_missing(conda: Desk, tmp_
     assert "lab cannot be installed offline" in ran.stderr
     assert "anyio-" in ran.stderr
     assert "more" in ran.stderr
-    assert "once with a network" in ran.stderr
+    assert "once, with a network: `coursectl up fall2026`" in ran.stderr
     named = desk.envelope(fresh("up", "--no-launch", "--offline", "--json"))
     assert named["messages"][-1]["code"] == "offline"
     assert fresh.environments() in ([], [".install.lock"])
