@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coursectl.backends import jupyter, jupyter_browser
+from coursectl.backends import jupyter
 from coursectl.backends.jupyter import EndReason, Running
 from coursectl.errors import Hint, ServerError
 from coursectl.model.launch import Server
@@ -64,6 +64,8 @@ def wait(running: Running) -> EndReason:
 
 def open_browser(server: Server, progress: Progress, *, wanted: bool) -> bool:
     """Send the browser to a server; where there is none, say how to log in. Returns whether it opened."""
+    from coursectl.backends import jupyter_browser
+
     opening = jupyter_browser.open_page(server, wanted=wanted)
     if not opening.opened:
         if wanted:
