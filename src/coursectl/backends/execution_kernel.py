@@ -105,7 +105,8 @@ class Kernel:
             folder / "kernel.json",
             "--HistoryManager.enabled=False",
         )
-        env["JPY_PARENT_PID"] = str(os.getpid())
+        if sys.platform != "win32":  # there it would be a handle; standard input tells the same
+            env["JPY_PARENT_PID"] = str(os.getpid())
         self._cell = ""
         self._count: int | None = None
         self._spawned = process.spawn(argv, log=self._log, cwd=job.folder, env=env)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from coursectl.backends.execution_inside import MIME
 from coursectl.backends.execution_outputs import Message, Outputs, plain
 from coursectl.backends.execution_session import Meter, Session, StoppedError, Stopwatch
+from coursectl.backends.execution_watch import MIME
 from coursectl.model.execution import CellRun, Executed, Job
 from coursectl.model.suite import CellError, CellWarning, Verdict
 

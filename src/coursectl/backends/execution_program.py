@@ -34,12 +34,11 @@ import os
 import select
 import signal
 import socket
+import threading
 import traceback
 import warnings
 from pathlib import Path
 from typing import Any
-
-INLINE = "module://matplotlib_inline.backend_inline"
 
 
 def load(name: str) -> Any:
@@ -57,8 +56,11 @@ def load(name: str) -> Any:
 def kernel(settings: dict[str, Any], arguments: list[str]) -> None:
     """Be a kernel: ``ipykernel_launcher``, with the shell watched before the first cell."""
     inside = load("execution_inside")
+    log = os.fstat(1)
     if sys.platform.startswith("linux"):
         keep(inside)
+    else:
+        end_with_input()
     inside.warn_always()
     if not settings["network"]:
         inside.refuse_network()
@@ -66,8 +68,41 @@ def kernel(settings: dict[str, Any], arguments: list[str]) -> None:
 
     app = IPKernelApp.instance()
     app.initialize(arguments)
-    inside.Watch(app.shell, settings, {})
+    load("execution_watch").Watch(app.shell, settings, {}, inside)
+    stay_quiet(log)
     app.start()
+
+
+def inline_backend() -> str:
+    """What a kernel sets MPLBACKEND to before the first cell (``IPKernelApp.init_gui_pylab``)."""
+    import ipykernel
+
+    package = "ipykernel.pylab" if ipykernel.version_info[0] < 6 else "matplotlib_inline"
+    return f"module://{package}.backend_inline"
+
+
+def stay_quiet(before: os.stat_result) -> None:
+    """Send to nowhere what this ipykernel (before 6) does not capture: a log must not fill the disk."""
+    for number in (1, 2):
+        now = os.fstat(number)
+        if (now.st_dev, now.st_ino) == (before.st_dev, before.st_ino):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, number)
+            os.close(nothing)
+
+
+def end_with_input() -> None:
+    """End when standard input closes, which is when coursectl is gone; the notebook sees an empty one."""
+    held, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def wait() -> None:
+        while os.read(held, 4096):
+            continue
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def keep(inside: Any) -> None:
@@ -110,11 +145,12 @@ def keep(inside: Any) -> None:
 def serve(control: socket.socket, modules: list[str]) -> None:
     """Be the fork server until the socket closes."""
     inside, child = load("execution_inside"), load("execution_child")
+    load("execution_watch")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     inside.adopt()
     gc.disable()
     inside.warn_always()
-    os.environ["MPLBACKEND"] = INLINE  # what a kernel does before the first cell
+    os.environ["MPLBACKEND"] = inline_backend()
     shell = child.make_shell()
     if threads() > 1:
         tell(control, {"unfit": None, "why": "IPython's shell starts threads here"})
@@ -197,7 +233,16 @@ def preload(name: str, early: dict[str, list[tuple[str, str]]]) -> str | None:
             return None
     except (ImportError, ValueError, AttributeError):
         return None
-    with warnings.catch_warnings(record=True) as seen:
+    seen: list[tuple[str, str]] = []
+    watch = sys.modules["_coursectl_execution_watch"]
+
+    def note(message: Any, category: Any, *_: Any, **__: Any) -> None:
+        if watch.package(watch.origin()) == top:
+            seen.append((category.__name__, str(message)))
+
+    top = name.partition(".")[0]
+    with warnings.catch_warnings():
+        warnings.showwarning = note
         filters: Any = warnings.filters
         try:
             importlib.import_module(name)
@@ -206,7 +251,7 @@ def preload(name: str, early: dict[str, list[tuple[str, str]]]) -> str | None:
         added = list(filters)
     filters = warnings.filters
     filters[:] = added  # what the module set, it sets for good
-    early.setdefault(name.split(".")[0], []).extend((w.category.__name__, str(w.message)) for w in seen)
+    early.setdefault(top, []).extend(seen)
     if threads() > 1:
         return "importing it starts threads"
     return None
