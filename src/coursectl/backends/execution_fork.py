@@ -24,7 +24,7 @@ from coursectl.activation import python_of
 from coursectl.backends import execution_program
 from coursectl.backends.execution_kernel import how_it_ended
 from coursectl.backends.execution_outputs import Message, weight
-from coursectl.backends.execution_session import StoppedError, environment, own_variables
+from coursectl.backends.execution_session import StoppedError, environment, own_variables, settings
 from coursectl.model.execution import Job
 
 _START = 180.0  # seconds for the imports, on a machine that is busy
@@ -193,15 +193,9 @@ class Child:
             self._selector.register(file, selectors.EVENT_READ)
         self._buffer = bytearray()
         self._messages: list[Message] = []
-        settings = {
-            "environment": own_variables(job, Path(self._scratch.name)),
-            "folder": str(job.folder),
-            "seed": job.seed,
-            "network": job.network,
-            "own": list(job.own),
-        }
         self.pid = -1
-        self._write(settings)
+        variables = own_variables(job, Path(self._scratch.name))
+        self._write(settings(job) | {"environment": variables, "folder": str(job.folder)})
 
     def hello(self, over: threading.Event) -> None:
         """Wait until the child says who it is.

@@ -24,7 +24,7 @@ from coursectl import process
 from coursectl.activation import python_of
 from coursectl.backends import execution_pool, execution_program
 from coursectl.backends.execution_outputs import Message, weight
-from coursectl.backends.execution_session import StoppedError, environment, own_variables, sweep
+from coursectl.backends.execution_session import StoppedError, environment, own_variables, settings, sweep
 from coursectl.errors import CourseError, EnvironmentDamagedError, Hint, MissingExtraError
 from coursectl.model.execution import Executed, Job
 
@@ -93,8 +93,7 @@ class Kernel:
         self._log = folder / "log"
         self._interrupt_event = _interrupt_event(env)
         self._client = _client(folder)
-        settings = {"seed": job.seed, "network": job.network, "own": list(job.own)}
-        (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+        (folder / "settings.json").write_text(json.dumps(settings(job)), encoding="utf-8")
         argv = (
             python_of(prefix),
             "-Xfrozen_modules=off",  # as Jupyter's own kernels: or its debugger complains into the first cell

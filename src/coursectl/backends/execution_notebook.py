@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from coursectl.backends.execution_outputs import Message, Outputs, plain
-from coursectl.backends.execution_session import Meter, Session, StoppedError, Stopwatch
+from coursectl.backends.execution_session import Meter, Session, StoppedError, Stopwatch, code_cells
 from coursectl.backends.execution_watch import MIME
 from coursectl.model.execution import CellRun, Executed, Job
 from coursectl.model.suite import CellError, CellWarning, Verdict
@@ -17,8 +17,8 @@ from coursectl.model.suite import CellError, CellWarning, Verdict
 _TICK = 0.05  # seconds between two looks at the limits
 _GRACE = 2.0  # seconds that an interrupted cell has to say where it was
 _MEGA = 1_000_000
-EXPECTED, LEFT_OUT = "raises-exception", "skip-execution"
-"""Jupyter's own tags (nbclient's documentation): an error that is wanted, a cell that is not run."""
+EXPECTED = "raises-exception"
+"""Jupyter's own tag for a cell whose error is wanted (nbclient's documentation)."""
 
 
 class _EndedError(Exception):
@@ -47,6 +47,7 @@ class _Run:
 
     def __init__(self, job: Job, session: Session, stop: threading.Event) -> None:
         self.job, self.session, self.stop = job, session, stop
+        self.todo = code_cells(job)
         self.outputs = Outputs(job.notebook)
         self.meter = Meter(session.pid)
         self.total = Stopwatch(self.meter)
@@ -60,10 +61,8 @@ class _Run:
     def whole(self) -> Executed:
         verdict, reason = Verdict.OK, None
         try:
-            for number, cell in enumerate(self.job.notebook["cells"], start=1):
-                source, tags = _text(cell["source"]), _tags(cell)
-                if cell["cell_type"] == "code" and source.strip() and LEFT_OUT not in tags:
-                    self.cell(number, source, wanted=EXPECTED in tags)
+            for cell in self.todo:
+                self.cell(cell.number, cell.source, wanted=EXPECTED in cell.tags)
             failed = next((c.error for c in self.cells if c.error), None)
             if failed:
                 verdict, reason = Verdict.FAILED, f"cell {failed.cell}: {_short(failed)}"
@@ -98,7 +97,7 @@ class _Run:
             raise
         self.cells.append(one.run(one.error() if one.raised and not wanted else None, self.sent))
         self.numbers |= {name: float(value) for name, value in one.report.get("numbers", {}).items()}
-        if one.report.get("exit") and self.more_after(number):
+        if one.report.get("exit") and number != self.todo[-1].number:
             raise _EndedError(Verdict.KILLED, f"cell {number} ended the kernel with exit or quit")
 
     def step(self, one: _Cell, seconds: float) -> bool:
@@ -175,11 +174,6 @@ class _Run:
         }
         self.outputs.add(number - 1, Message("error", content))
 
-    def more_after(self, number: int) -> bool:
-        """Whether a cell with code comes behind this one."""
-        rest = self.job.notebook["cells"][number:]
-        return any(cell["cell_type"] == "code" and _text(cell["source"]).strip() for cell in rest)
-
 
 class _Cell:
     """A cell that runs."""
@@ -222,15 +216,6 @@ class _Cell:
             warnings=warnings,
             defined=tuple(self.report.get("defined", ())),
         )
-
-
-def _text(source: str | list[str]) -> str:
-    """The source of a cell, which nbformat may keep in lines."""
-    return source if isinstance(source, str) else "".join(source)
-
-
-def _tags(cell: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(cell.get("metadata", {}).get("tags", ()))
 
 
 def _short(error: CellError) -> str:

@@ -7,20 +7,55 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 
 from coursectl.activation import activated
 from coursectl.backends.execution_outputs import Message
 from coursectl.model.execution import Job
+from coursectl.model.notebook import number_lines
+
+LEFT_OUT = "skip-execution"
+"""Jupyter's own tag for a cell that is not run (nbclient's documentation)."""
 
 _DROPPED = ("MPLBACKEND", "COLUMNS", "LINES", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE")
 _DROPPED_FAMILIES = ("IPYTHON", "JUPYTER", "JPY_", "COURSECTL_", "PYTEST_")  # ipykernel asks for the last
 _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "BLIS")
 MARK = "COURSECTL_SMOKE_JOB"
 """The variable that everything a notebook starts inherits: how what is left of it is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCell:
+    """A code cell that is run: its number among all cells, from 1, its text and its tags."""
+
+    number: int
+    source: str
+    tags: frozenset[str]
+
+
+def code_cells(job: Job) -> tuple[CodeCell, ...]:
+    """The cells that are run, in order: code, not empty, not tagged `LEFT_OUT`."""
+    found = []
+    for number, cell in enumerate(job.notebook["cells"], start=1):
+        source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+        tags = frozenset(cell.get("metadata", {}).get("tags", ()))
+        if cell["cell_type"] == "code" and source.strip() and LEFT_OUT not in tags:
+            found.append(CodeCell(number, source, tags))
+    return tuple(found)
+
+
+def settings(job: Job) -> dict[str, Any]:
+    """What the notebook's process is told about it, as JSON (see `execution_watch`)."""
+    numbers: list[list[str]] = []
+    for cell in code_cells(job):
+        numbers.append([])
+        with contextlib.suppress(ValueError):  # a line that says something else is for who reads notebooks
+            numbers[-1] += [line.name for line in number_lines(cell.source)]
+    return {"seed": job.seed, "network": job.network, "own": list(job.own), "numbers": numbers}
 
 
 class Session(Protocol):

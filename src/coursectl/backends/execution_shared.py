@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from coursectl.backends import execution_kernel, execution_pool
 from coursectl.backends.execution_fork import Child, Server, UnfitError
 from coursectl.backends.execution_kernel import Kernel
-from coursectl.backends.execution_session import Session
+from coursectl.backends.execution_session import Session, code_cells
 from coursectl.model.execution import Executed, Job
 
 # They start threads, open the GPU or hold locks that do not survive a fork; a notebook imports them itself.
@@ -201,8 +200,4 @@ def _imports(source: str) -> Iterator[str]:
 
 def sources(job: Job) -> Iterator[str]:
     """The sources of the code cells."""
-    cells: Sequence[Mapping[str, Any]] = job.notebook["cells"]
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            source = cell["source"]
-            yield source if isinstance(source, str) else "".join(source)
+    return (cell.source for cell in code_cells(job))

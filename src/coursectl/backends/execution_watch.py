@@ -19,21 +19,8 @@ import warnings
 from typing import Any
 
 MIME = "application/vnd.coursectl.cell+json"
-NUMBER = re.compile(r"^\s*#\s*coursectl:\s*(\S.*?)\s*=\s*[-+]?(?:\d|\.\d|inf|nan)[^=]*$", re.IGNORECASE)
-"""A line that promises a number; the name is an expression. The last ``=`` is the one that counts."""
-
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 _MACHINERY = re.compile(r"[/\\](IPython|ipykernel|jupyter_client|tornado|traitlets|zmq)[/\\]")
-
-
-def number_names(source: str) -> list[str]:
-    """The expressions that the ``# coursectl:`` lines of a cell name.
-
-    >>> number_names("m = fit()\\n# coursectl: m[0] = 125.1 +- 0.3\\n# coursectl: m = hello")
-    ['m[0]']
-    """
-    found = (NUMBER.match(line) for line in source.splitlines())
-    return [match.group(1) for match in found if match]
 
 
 def as_number(value: Any) -> float:
@@ -82,6 +69,7 @@ class Watch:
     ) -> None:
         self.shell, self.inside = shell, inside
         self.seed = int(settings["seed"])
+        self.promised: list[list[str]] = settings["numbers"]  # for each cell that will be sent
         folders = (os.path.realpath(folder) + os.sep for folder in settings["own"])
         self.own = sorted(folders, key=len, reverse=True)
         self.early = early  # what importing a module warned about before this process was forked
@@ -134,7 +122,7 @@ class Watch:
             "error": self.place(error) if error is not None else None,
             "warnings": list(self.seen.values()),
             "defined": self.defined(),
-            "numbers": self.numbers(source) if error is None else {},
+            "numbers": self.numbers() if error is None else {},
             "peak": self.inside.peak_memory(),
             "exit": bool(self.shell.exit_now),
         }
@@ -152,10 +140,10 @@ class Watch:
             and not re.match(r"_+(i*|\d*|i\d+|dh|oh|ih)$|__", name)
         )
 
-    def numbers(self, source: str) -> dict[str, str]:
+    def numbers(self) -> dict[str, str]:
         """The promised numbers of this cell; one that cannot be computed is left out."""
         found = {}
-        for name in number_names(source):
+        for name in self.promised[self.cell - 1]:
             try:
                 found[name] = repr(as_number(eval(name, self.shell.user_ns)))
             except Exception:
