@@ -31,6 +31,8 @@ OWNERS = {
     "docker": {"backends"},
     "pynvml": {"backends"},
     "nbclient": {"backends"},
+    "jupyter_client": {"backends"},
+    "zmq": {"backends"},
     "conda_lock": {"lockfiles"},
     "requests": {"web"},
     "truststore": {"web"},

@@ -275,6 +275,13 @@ CASES: dict[str, Case] = {
         ),
         outputs={1: "[1, 2]"},
     ),
+    "many-that-share-memory": Case(
+        (
+            "import multiprocessing as mp, time\nshared = bytearray(150_000_000)",
+            "with mp.get_context('fork').Pool(6) as p:\n    p.map(time.sleep, [0.3] * 6)",
+        ),
+        changes={"memory_bytes": 600_000_000},
+    ),
     "threads": Case(
         (
             "from threading import Thread\nt = Thread(target=print, args=('from a thread',))\n"

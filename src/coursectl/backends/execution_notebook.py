@@ -12,13 +12,12 @@ from coursectl.backends.execution_outputs import Message, Outputs, plain
 from coursectl.backends.execution_session import Meter, Session, StoppedError, Stopwatch, code_cells
 from coursectl.backends.execution_watch import MIME
 from coursectl.model.execution import CellRun, Executed, Job
+from coursectl.model.notebook import RAISES_TAG
 from coursectl.model.suite import CellError, CellWarning, Verdict
 
 _TICK = 0.05  # seconds between two looks at the limits
 _GRACE = 2.0  # seconds that an interrupted cell has to say where it was
 _MEGA = 1_000_000
-EXPECTED = "raises-exception"
-"""Jupyter's own tag for a cell whose error is wanted (nbclient's documentation)."""
 
 
 class _EndedError(Exception):
@@ -62,7 +61,7 @@ class _Run:
         verdict, reason = Verdict.OK, None
         try:
             for cell in self.todo:
-                self.cell(cell.number, cell.source, wanted=EXPECTED in cell.tags)
+                self.cell(cell.number, cell.source, wanted=RAISES_TAG in cell.tags)
             failed = next((c.error for c in self.cells if c.error), None)
             if failed:
                 verdict, reason = Verdict.FAILED, f"cell {failed.cell}: {_short(failed)}"
@@ -143,9 +142,9 @@ class _Run:
         job = self.job
         if self.stop.is_set():
             raise StoppedError
-        memory = self.meter.memory()
-        if job.memory_bytes is not None and memory > job.memory_bytes:
-            limit = job.memory_bytes / _MEGA
+        memory, most = self.meter.memory(), job.memory_bytes
+        if most is not None and memory > most and self.meter.without_sharing() > most:
+            limit = most / _MEGA
             raise _EndedError(Verdict.KILLED, f"more than {limit:g} MB of memory in cell {one.number}")
         if one.clock.seconds() > job.cell_timeout:
             raise _EndedError(Verdict.TIMED_OUT, f"cell {one.number} ran longer than {job.cell_timeout:g} s")

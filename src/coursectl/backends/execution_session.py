@@ -16,10 +16,7 @@ import psutil
 from coursectl.activation import activated
 from coursectl.backends.execution_outputs import Message
 from coursectl.model.execution import Job
-from coursectl.model.notebook import number_lines
-
-LEFT_OUT = "skip-execution"
-"""Jupyter's own tag for a cell that is not run (nbclient's documentation)."""
+from coursectl.model.notebook import SKIP_TAG, number_lines
 
 _DROPPED = ("MPLBACKEND", "COLUMNS", "LINES", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE")
 _DROPPED_FAMILIES = ("IPYTHON", "JUPYTER", "JPY_", "COURSECTL_", "PYTEST_")  # ipykernel asks for the last
@@ -38,12 +35,12 @@ class CodeCell:
 
 
 def code_cells(job: Job) -> tuple[CodeCell, ...]:
-    """The cells that are run, in order: code, not empty, not tagged `LEFT_OUT`."""
+    """The cells that are run, in order: code, not empty, not tagged `SKIP_TAG`."""
     found = []
     for number, cell in enumerate(job.notebook["cells"], start=1):
         source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
         tags = frozenset(cell.get("metadata", {}).get("tags", ()))
-        if cell["cell_type"] == "code" and source.strip() and LEFT_OUT not in tags:
+        if cell["cell_type"] == "code" and source.strip() and SKIP_TAG not in tags:
             found.append(CodeCell(number, source, tags))
     return tuple(found)
 
@@ -147,6 +144,15 @@ class Meter:
             with contextlib.suppress(psutil.Error):
                 total += process.memory_info().rss
         self.peak = max(self.peak, total)
+        return total
+
+    def without_sharing(self) -> int:
+        """The same, with pages that several of them share counted once; slow, for cases of doubt. Linux."""
+        total = 0
+        for process in self._family:
+            with contextlib.suppress(psutil.Error):
+                info = process.memory_full_info() if len(self._family) > 1 else process.memory_info()
+                total += getattr(info, "pss", info.rss)
         return total
 
     def starved(self) -> float:
