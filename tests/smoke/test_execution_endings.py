@@ -91,7 +91,8 @@ def test_ctrl_c_or_a_kill_of_coursectl_leaves_nothing(
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text(json.dumps(running.notebook(HANGERS_ON, FOR_EVER)))
     argv = (sys.executable, "-m", "smoke.launcher", tmp_path, mode, prefix)
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    # a killed run leaves its scratch folder: here, where pytest deletes it
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(tmp_path)}
     launched = process.spawn(argv, log=tmp_path / "log", env=env)
     folders = [tmp_path / "notebook0", tmp_path / "notebook1"]
     there = running.until(lambda: all((f / "pids").exists() for f in folders), 90)
