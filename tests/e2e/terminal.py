@@ -77,6 +77,14 @@ class Terminal:
         """SIGKILL to the program alone."""
         os.kill(self.pid, signal.SIGKILL)
 
+    def ended(self) -> bool:
+        """Whether the program is over; its exit code is kept for `wait`."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+        return self.code is not None
+
     def wait(self, seconds: float = 30) -> int:
         """The exit code, reading on meanwhile; -N for a signal.
 
