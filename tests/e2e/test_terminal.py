@@ -83,7 +83,7 @@ def test_ctrl_c_at_any_moment_of_a_start_shows_a_traceback(small: Desk) -> None:
             if code == 0 and time.monotonic() - typed < 0.2:
                 break  # it had given its answer and was leaving
         if code == 0:
-            # CPython drops a KeyboardInterrupt that meets a callback of its import locks; a person presses again
+            # CPython drops an interrupt that meets a callback of its import locks; people press again
             lost.append(hundredths)
             break
         # Python ends by the signal where it met it in code that it compiles; a shell calls both 130
