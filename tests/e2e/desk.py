@@ -10,8 +10,7 @@ import json
 import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import psutil
 
 from channel.program import Cli, Ran
 from coursectl.model.launch import Server
+from waiting import until as until
 
 ROOT = Path(__file__).parents[2]
 """The repository: it is the reference course."""
@@ -121,16 +121,6 @@ def envelope(ran: Ran) -> Any:
     assert found["schema"] == 1
     assert found["exit_code"] == ran.code
     return found
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` came true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def copy_reference(folder: Path, *semesters: str) -> Path:

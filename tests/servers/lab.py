@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import psutil
 from coursectl import process, web
 from coursectl.backends import jupyter
 from coursectl.model.launch import Server
+from waiting import until as until
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
@@ -134,16 +133,6 @@ def _gone(member: psutil.Process) -> bool:
         return not member.is_running() or member.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` came true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def ended(launcher: process.Spawned, seconds: float = 10) -> int:

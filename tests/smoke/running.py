@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import psutil
 
 from coursectl import process
 from coursectl.backends.execution import Executed, Job, Mode, executor
+from waiting import until as until
 
 PACKAGES = ("ipykernel", "ipywidgets", "numpy", "matplotlib", "pandas")
 PRELOAD = ("numpy", "matplotlib", "pandas", "deprecated_here", "threaded_here", "broken_here", "absent_here")
@@ -97,16 +97,6 @@ def run(
     finally:
         chosen.close()
     return found
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` came true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def alive(pids: Sequence[int]) -> list[int]:
